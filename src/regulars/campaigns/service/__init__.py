@@ -1,0 +1,1 @@
+"""What is done with campaigns and plans: saved, planned, compared, sent, explained, set off."""

@@ -1,0 +1,1 @@
+"""LINE: the Messaging API of one official account. `adapter` has the channel."""

@@ -1,0 +1,1 @@
+"""The page that shows the phones: what members see, and can type and press."""

@@ -1,0 +1,1 @@
+"""What the platforms remember: accounts, people, requests, and what they have yet to send back."""

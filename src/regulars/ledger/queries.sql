@@ -1,0 +1,127 @@
+-- Named queries of the ledger. One query, one function of the same name in store.py.
+
+-- name: put_asset
+-- What an asset is worth and who paid for it stays: entries were made in it. `licensed` is the operator's word and may change.
+insert into ledger_assets (brand_id, code, scale, funded, is_licensed)
+values (%(brand_id)s, %(code)s, %(scale)s, %(funded)s, %(is_licensed)s)
+on conflict (brand_id, code) do update set is_licensed = excluded.is_licensed
+where ledger_assets.scale = excluded.scale and ledger_assets.funded = excluded.funded
+returning code;
+
+-- name: ensure_assets
+insert into ledger_assets (brand_id, code, funded)
+select %(brand_id)s, code, 'granted' from unnest(%(codes)b::text[]) code order by code
+on conflict (brand_id, code) do nothing;
+
+-- name: list_assets
+select code, scale, funded, is_licensed from ledger_assets where brand_id = %(brand_id)s order by code;
+
+-- name: find_assets
+select code, asset_id from ledger_assets where brand_id = %(brand_id)s and code = any(%(codes)b::text[]);
+
+-- name: find_accounts
+select name, account_id from ledger_accounts where brand_id = %(brand_id)s and name = any(%(names)b::text[]);
+
+-- name: open_accounts
+insert into ledger_accounts (brand_id, asset_id, name, keeps)
+select %(brand_id)s, asset_id, name, keeps
+from unnest(%(asset_ids)b::int[], %(names)b::text[], %(keeps)b::text[]) as a (asset_id, name, keeps)
+order by name
+on conflict (brand_id, name) do nothing;
+
+-- name: post
+select result, code from ledger_post(
+    %(brand_id)s, %(at)s, %(ids)b::uuid[], %(kinds)b::text[], %(hashes)b::bytea[], %(bodies)b::bytea[],
+    %(line_counts)b::int[], %(accounts)b::bigint[], %(amounts)b::bigint[],
+    %(usable_at)b::timestamptz[], %(expires_at)b::timestamptz[], %(funders)b::text[]
+) order by place;
+
+-- name: hold
+select result, code from ledger_hold(
+    %(brand_id)s, %(id)s, %(hash)b, %(body)b, %(account_id)s, %(to_account_id)s, %(amount)s::bigint, %(expires_at)s
+);
+
+-- name: end_hold
+select result, code, state, captured from ledger_end_hold(
+    %(brand_id)s, %(id)s, %(amount)s::bigint, %(transfer_id)s, %(hash)b, %(body)b
+);
+
+-- name: find_hold
+select h.state, a.name, o.name, h.amount_minor, h.captured_minor, h.expires_at
+from ledger_holds h
+join ledger_accounts a on a.account_id = h.account_id join ledger_accounts o on o.account_id = h.to_account_id
+where h.brand_id = %(brand_id)s and h.id = %(id)s;
+
+-- name: reverse
+select result, code, reversed from ledger_reverse(
+    %(brand_id)s, %(original_id)s, %(id)s, %(amount)s::bigint, %(policy)s, %(hash)b, %(body)b
+);
+
+-- name: find_account
+-- An account without a row of its own balance is the sum of its entries.
+select a.account_id, a.keeps,
+    case when a.keeps = 'entries' then coalesce(e.total, 0) else a.posted_minor end,
+    a.held_minor,
+    case a.keeps
+        when 'entries' then coalesce(e.total, 0)
+        when 'balance' then a.posted_minor - a.held_minor - a.floor_minor
+        else greatest(0, ledger_count_free(a.account_id, %(now)s) - a.debt_minor)
+    end,
+    case when a.keeps = 'entries' then coalesce(e.entries, 0) else a.version end,
+    a.is_closed
+from ledger_accounts a
+left join lateral (
+    select sum(amount_minor) as total, count(*) as entries from ledger_entries
+    where account_id = a.account_id and a.keeps = 'entries'
+) e on true
+where a.brand_id = %(brand_id)s and a.name = %(name)s;
+
+-- name: list_entries
+select e.transfer_no, e.version, e.amount_minor, e.balance_after_minor, t.id, t.kind, t.effective_at, o.id,
+    coalesce((
+        select json_agg(json_build_object('lot', x.lot_id, 'amount', x.amount::text, 'expires_at', to_char(x.expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'funder', x.funder)
+            order by x.expires_at, x.lot_id)
+        from (
+            select l.lot_id, -u.amount_minor as amount, nullif(l.expires_at, 'infinity') as expires_at, l.funder
+            from ledger_lot_uses u join ledger_lots l using (lot_id)
+            where u.transfer_no = e.transfer_no and l.account_id = e.account_id
+            union all
+            select l.lot_id, l.issued_minor, nullif(l.expires_at, 'infinity'), l.funder
+            from ledger_lots l where l.transfer_no = e.transfer_no and l.account_id = e.account_id
+        ) x
+    ), '[]')
+from ledger_entries e join ledger_transfers t using (transfer_no)
+left join ledger_transfers o on o.transfer_no = t.reverses_no
+where e.account_id = %(account_id)s and e.transfer_no < %(before)s
+order by e.transfer_no desc limit %(limit)s;
+
+-- name: list_findings
+select finding, what, detail from ledger_findings where brand_id = %(brand_id)s order by finding, what, detail limit %(limit)s;
+
+-- name: list_liability
+-- What is outstanding, by when it expires and who paid for it. The month is the brand's; null: never.
+select s.code, case when l.expires_at = 'infinity' then null else to_char(l.expires_at at time zone %(zone)s, 'YYYY-MM') end as month,
+    l.funder, sum(l.remaining_minor), count(distinct l.account_id)
+from ledger_lots l join ledger_accounts a using (account_id) join ledger_assets s using (asset_id)
+where a.brand_id = %(brand_id)s and l.is_open
+group by 1, 2, 3 order by 1, 2 nulls last, 3 nulls first;
+
+-- name: list_postings
+-- Everything, in the order in which it was posted; whole transfers.
+select t.transfer_no, t.id, t.kind, t.effective_at, a.name, e.amount_minor, s.scale
+from (
+    select * from ledger_transfers
+    where brand_id = %(brand_id)s and transfer_no > %(after)s
+    order by transfer_no limit %(limit)s
+) t
+join ledger_entries e using (transfer_no) join ledger_accounts a using (account_id) join ledger_assets s using (asset_id)
+order by t.transfer_no, e.line;
+
+-- name: expire_lots
+select ledger_expire_lots(%(brand_id)s, %(at)s, %(count_max)s);
+
+-- name: expire_holds
+select ledger_expire_holds(%(count_max)s);
+
+-- name: list_brands
+select distinct brand_id from ledger_assets order by brand_id;

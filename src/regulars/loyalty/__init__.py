@@ -1,0 +1,1 @@
+"""A brand's loyalty programme: what members earn, hold, reach and redeem."""

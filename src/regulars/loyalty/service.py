@@ -1,0 +1,59 @@
+"""Programmes as brands keep them: checked against what the brand has, versioned, their assets made in the ledger."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from regulars.audiences.service.saving import get_catalogue
+from regulars.conditions.places import Place
+from regulars.kernel.clock import instant_text
+from regulars.ledger.service import ensure_assets
+from regulars.loyalty import store
+from regulars.loyalty.checking import check_conditions
+from regulars.loyalty.errors import ProgrammeUnknown
+from regulars.loyalty.parsing import parse_programme, read_name
+from regulars.platform.db import ReadTransaction, WriteTransaction
+from regulars.platform.tenancy import Brand
+
+NOT_DRIVEN: Final = ("earn", "tiers", "badges", "missions", "vouchers", "rewards", "events", "scores")
+"""What is read, checked and kept, and moves nothing yet."""
+
+
+async def put_programme(
+    tx: WriteTransaction, brand: Brand, name: str, written: Mapping[str, Any], *, now: datetime
+) -> dict[str, Any]:
+    """A new version where something changed; the same version again otherwise.
+
+    Raises: ProgrammeInvalid, ConditionError, AssetInvalid.
+    """
+    read_name(Place(name, "name"))
+    programme = parse_programme(written)
+    doubts = check_conditions(programme, await get_catalogue(tx, brand))
+    await ensure_assets(tx, brand, list(programme.assets))
+    await store.lock_programme(tx, brand.brand_id, name)
+    known = await store.find_programme(tx, brand.brand_id, name)
+    version = known[0] if known else 0
+    if known is None or known[1] != written:
+        version += 1
+        await store.insert_version(tx, brand.brand_id, name, version, written, now)
+    warnings = [{"code": one.code, "path": one.path, "message": one.sentence} for one in doubts]
+    warnings += [
+        {"code": "programme.not_driven", "path": f"/{section}", "message": f"{section}: kept, and moves nothing yet"}
+        for section in NOT_DRIVEN
+        if written.get(section)
+    ]
+    return {"name": name, "version": version, **({"warnings": warnings} if warnings else {})}
+
+
+async def get_programme(tx: ReadTransaction, brand: Brand, name: str) -> dict[str, Any]:
+    """The newest version, as it was written. Raises: ProgrammeUnknown."""
+    row = await store.find_programme(tx, brand.brand_id, name)
+    if row is None:
+        raise ProgrammeUnknown(f"there is no programme {name[:100]!r}")
+    return {"name": name, "version": row[0], **row[1], "from": instant_text(row[2])}
+
+
+async def list_programmes(tx: ReadTransaction, brand: Brand, *, after: str, limit: int) -> list[dict[str, Any]]:
+    """In name order, each with its newest version."""
+    rows = await store.list_programmes(tx, brand.brand_id, after=after, limit=limit)
+    return [{"name": row[0], "version": row[1], "from": instant_text(row[2])} for row in rows]

@@ -1,0 +1,160 @@
+-- percentile: {top: 10, of: {did: {event: Order Completed, sum: {of: revenue}, within: 90d}}}
+
+-- duckdb
+--   p0 = 'other'
+--   p1 = 'order completed'
+--   p2 = 'Order Completed'
+--   p3 = 202611
+--   p4 = datetime.datetime(2026, 11, 22, 4, 30, 0, 1, tzinfo=datetime.timezone.utc)
+--   p5 = 202608
+--   p6 = datetime.datetime(2026, 8, 24, 4, 30, 0, 1, tzinfo=datetime.timezone.utc)
+--   p7 = Decimal('10')
+WITH known AS (
+  SELECT
+    member_no,
+    x
+  FROM (
+    SELECT
+      o.member_no AS member_no,
+      SUM(e.revenue) AS x
+    FROM events AS e
+    JOIN origins AS o
+      ON o.origin_id = e.origin_id
+    WHERE
+      e.part IN (CAST($p0 AS TEXT), CAST($p1 AS TEXT))
+      AND e.name IN (CAST($p2 AS TEXT))
+      AND e.month <= CAST($p3 AS INT)
+      AND e.occurred_at < CAST($p4 AS TIMESTAMPTZ)
+      AND e.month >= CAST($p5 AS INT)
+      AND e.occurred_at >= CAST($p6 AS TIMESTAMPTZ)
+    GROUP BY
+      o.member_no
+  ) AS m
+  WHERE
+    NOT x IS NULL
+)
+SELECT
+  member_no
+FROM known
+WHERE
+  x >= (
+    SELECT
+      MIN(x)
+    FROM (
+      SELECT
+        x,
+        ROW_NUMBER() OVER (ORDER BY x DESC) AS place,
+        COUNT(*) OVER () AS n
+      FROM known
+    ) AS r
+    WHERE
+      (
+        place - 1
+      ) * 100 < n * CAST($p7 AS DECIMAL(18, 6))
+  );
+
+-- postgres
+--   p0 = 'other'
+--   p1 = 'order completed'
+--   p2 = 'Order Completed'
+--   p3 = 202611
+--   p4 = datetime.datetime(2026, 11, 22, 4, 30, 0, 1, tzinfo=datetime.timezone.utc)
+--   p5 = 202608
+--   p6 = datetime.datetime(2026, 8, 24, 4, 30, 0, 1, tzinfo=datetime.timezone.utc)
+--   p7 = Decimal('10')
+WITH known AS (
+  SELECT
+    member_no,
+    x
+  FROM (
+    SELECT
+      o.member_no AS member_no,
+      SUM(e.revenue) AS x
+    FROM events AS e
+    JOIN origins AS o
+      ON o.origin_id = e.origin_id
+    WHERE
+      e.part IN (CAST(%(p0)s AS TEXT), CAST(%(p1)s AS TEXT))
+      AND e.name IN (CAST(%(p2)s AS TEXT))
+      AND e.month <= CAST(%(p3)s AS INT)
+      AND e.occurred_at < CAST(%(p4)s AS TIMESTAMPTZ)
+      AND e.month >= CAST(%(p5)s AS INT)
+      AND e.occurred_at >= CAST(%(p6)s AS TIMESTAMPTZ)
+    GROUP BY
+      o.member_no
+  ) AS m
+  WHERE
+    NOT x IS NULL
+)
+SELECT
+  member_no
+FROM known
+WHERE
+  x >= (
+    SELECT
+      MIN(x)
+    FROM (
+      SELECT
+        x,
+        ROW_NUMBER() OVER (ORDER BY x DESC NULLS LAST) AS place,
+        COUNT(*) OVER () AS n
+      FROM known
+    ) AS r
+    WHERE
+      (
+        place - 1
+      ) * 100 < n * CAST(%(p7)s AS DECIMAL(18, 6))
+  );
+
+-- spark
+--   p0 = 'other'
+--   p1 = 'order completed'
+--   p2 = 'Order Completed'
+--   p3 = 202611
+--   p4 = datetime.datetime(2026, 11, 22, 4, 30, 0, 1, tzinfo=datetime.timezone.utc)
+--   p5 = 202608
+--   p6 = datetime.datetime(2026, 8, 24, 4, 30, 0, 1, tzinfo=datetime.timezone.utc)
+--   p7 = Decimal('10')
+WITH known AS (
+  SELECT
+    member_no,
+    x
+  FROM (
+    SELECT
+      o.member_no AS member_no,
+      SUM(e.revenue) AS x
+    FROM events AS e
+    JOIN origins AS o
+      ON o.origin_id = e.origin_id
+    WHERE
+      e.part IN (CAST(:p0 AS STRING), CAST(:p1 AS STRING))
+      AND e.name IN (CAST(:p2 AS STRING))
+      AND e.month <= CAST(:p3 AS INT)
+      AND e.occurred_at < CAST(:p4 AS TIMESTAMP)
+      AND e.month >= CAST(:p5 AS INT)
+      AND e.occurred_at >= CAST(:p6 AS TIMESTAMP)
+    GROUP BY
+      o.member_no
+  ) AS m
+  WHERE
+    NOT x IS NULL
+)
+SELECT
+  member_no
+FROM known
+WHERE
+  x >= (
+    SELECT
+      MIN(x)
+    FROM (
+      SELECT
+        x,
+        ROW_NUMBER() OVER (ORDER BY x DESC) AS place,
+        COUNT(*) OVER () AS n
+      FROM known
+    ) AS r
+    WHERE
+      (
+        place - 1
+      ) * 100 < n * CAST(:p7 AS DECIMAL(18, 6))
+  );
