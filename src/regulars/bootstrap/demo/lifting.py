@@ -119,16 +119,16 @@ def read_acted(client: Client, plan_id: str, journey: Journey, shift: Shift) -> 
 
 _ACTED: Final = """
 with bought as (
-    select household_id, basket_id, any_value(occurred_at) as occurred_at, sum(price)::double as revenue,
+    select household_id, basket_id, any_value(occurred_at) as occurred_at, sum(price) as revenue,
         list(distinct category) as categories
     from lines where household_id in (select household_id from told) group by household_id, basket_id
 )
-select t.campaign, t.is_withheld, count(b.basket_id) > 0, coalesce(sum(b.revenue), 0)
+select t.campaign, t.is_withheld, count(b.basket_id) > 0, coalesce(sum(b.revenue), 0)::double
 from told t left join bought b on b.household_id = t.household_id
     and b.occurred_at > t.at and b.occurred_at <= t.at + to_days($days::int)
     and (t.category = '' or list_contains(b.categories, t.category))
 group by t.campaign, t.household_id, t.is_withheld
-order by t.campaign, t.household_id
+order by t.campaign, t.household_id, t.is_withheld
 """
 
 
