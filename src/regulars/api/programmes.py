@@ -9,7 +9,7 @@ from regulars.api.bodies import read_json
 from regulars.api.context import access_api, answer_write, context_of, page, read_cursor, read_limit
 from regulars.api.errors import answer
 from regulars.api.openapi import CURSOR, LIMIT, asks, takes
-from regulars.loyalty import service
+from regulars.loyalty.service import programmes as service
 from regulars.platform.db import WriteTransaction
 
 router = APIRouter(prefix="/api/programmes", tags=["programmes"])

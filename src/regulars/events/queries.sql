@@ -93,6 +93,40 @@ delete from events_tail t using (
 ) gone
 where t.brand_id = gone.brand_id and t.seq = gone.seq;
 
+-- name: ensure_follower
+-- It sees what comes from now on, and what is being taken meanwhile: whoever sees a seq sees all lower ones.
+insert into events_followers (brand_id, follower, after_seq)
+select %(brand_id)s, %(follower)s,
+    coalesce((select h.next_seq - 1 from events_heads h where h.brand_id = %(brand_id)s), 0)
+on conflict do nothing;
+
+-- name: lock_follower
+-- Another that is at it is left to it.
+select f.after_seq from events_followers f
+where f.brand_id = %(brand_id)s and f.follower = %(follower)s for update skip locked;
+
+-- name: list_followed
+-- Brands in which a follower has not seen everything: how far it is, and the last event.
+select f.brand_id, f.after_seq, h.next_seq - 1
+from events_followers f join events_heads h on h.brand_id = f.brand_id
+where f.follower = %(follower)s and h.next_seq - 1 > f.after_seq
+order by f.brand_id;
+
+-- name: move_follower
+update events_followers set after_seq = %(after_seq)s where brand_id = %(brand_id)s and follower = %(follower)s;
+
+-- name: find_followed_seq
+select min(f.after_seq) from events_followers f where f.brand_id = %(brand_id)s;
+
+-- name: list_tail_events
+select t.seq, t.origin_id, t.name, t.occurred_at, t.properties from events_tail t
+where t.brand_id = %(brand_id)s and t.seq > %(after_seq)s and t.seq <= %(to_seq)s and t.name = any(%(names)s::text[])
+order by t.seq limit %(limit)s;
+
+-- name: count_tail_events
+select count(*) from events_tail t
+where t.brand_id = %(brand_id)s and t.seq > %(after_seq)s and t.name = any(%(names)s::text[]);
+
 -- name: insert_rejected
 insert into events_rejected
     (brand_id, rejected_id, source_id, received_at, message_id, code, digest, message_sealed, body_sealed)

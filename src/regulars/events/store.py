@@ -145,6 +145,44 @@ async def delete_moved(tx: WriteTransaction, brand_id: BrandId, *, after_seq: in
     return await tx.execute(_SQL["delete_moved"], params)
 
 
+async def ensure_follower(tx: WriteTransaction, brand_id: BrandId, follower: str) -> None:
+    await tx.execute(_SQL["ensure_follower"], {"brand_id": brand_id, "follower": follower})
+
+
+async def lock_follower(tx: WriteTransaction, brand_id: BrandId, follower: str) -> int | None:
+    """Its seq; None where another holds it, or there is none. Until commit."""
+    row = await tx.row(_SQL["lock_follower"], {"brand_id": brand_id, "follower": follower})
+    return row[0] if row else None
+
+
+async def list_followed(tx: ReadTransaction, follower: str) -> list[TupleRow]:
+    """brand_id, after_seq, last seq; of brands with events that it has not seen."""
+    return await tx.rows(_SQL["list_followed"], {"follower": follower})
+
+
+async def move_follower(tx: WriteTransaction, brand_id: BrandId, follower: str, after_seq: int) -> None:
+    await tx.execute(_SQL["move_follower"], {"brand_id": brand_id, "follower": follower, "after_seq": after_seq})
+
+
+async def find_followed_seq(tx: ReadTransaction, brand_id: BrandId) -> int | None:
+    row = await tx.row(_SQL["find_followed_seq"], {"brand_id": brand_id})
+    return row[0] if row else None
+
+
+async def list_tail_events(
+    tx: ReadTransaction, brand_id: BrandId, names: Sequence[str], *, after_seq: int, to_seq: int, limit: int
+) -> list[TupleRow]:
+    """seq, origin_id, name, occurred_at, properties; in the order they came."""
+    params = {"names": list(names), "after_seq": after_seq, "to_seq": to_seq, "limit": limit}
+    return await tx.rows(_SQL["list_tail_events"], {"brand_id": brand_id, **params})
+
+
+async def count_tail_events(tx: ReadTransaction, brand_id: BrandId, names: Sequence[str], *, after_seq: int) -> int:
+    params = {"brand_id": brand_id, "names": list(names), "after_seq": after_seq}
+    row = await tx.row(_SQL["count_tail_events"], params)
+    return row[0] if row else 0
+
+
 async def insert_rejected(
     tx: WriteTransaction,
     brand_id: BrandId,

@@ -9,8 +9,14 @@ select version, written, from_at from loyalty_programmes
 where brand_id = %(brand_id)s and name = %(name)s order by version desc limit 1;
 
 -- name: insert_version
-insert into loyalty_programmes (brand_id, name, version, written, from_at)
-values (%(brand_id)s, %(name)s, %(version)s, %(written)s, %(now)s);
+-- Events that are being taken meanwhile are judged by it: whoever sees a seq sees all lower ones.
+insert into loyalty_programmes (brand_id, name, version, written, from_at, from_seq)
+select %(brand_id)s, %(name)s, %(version)s, %(written)s, %(now)s,
+    coalesce((select h.head_seq from facts.tail_heads h where h.brand_id = %(brand_id)s), 0);
+
+-- name: list_versions
+select p.name, p.version, p.from_at, p.from_seq, p.written::text from loyalty_programmes p
+where p.brand_id = %(brand_id)s order by p.name, p.version;
 
 -- name: list_programmes
 select distinct on (name) name, version, from_at from loyalty_programmes

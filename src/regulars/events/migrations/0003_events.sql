@@ -1,5 +1,13 @@
 -- Events: the tail that the history's mover reads, what has been seen, names, items, and what was rejected.
 
+-- Who must see every event: what a follower has not seen stays in the tail.
+create table events_followers (
+    brand_id int not null,
+    follower text collate "C" not null,
+    after_seq bigint not null,
+    primary key (brand_id, follower)
+);
+
 -- One row a brand; its lock orders seq: a batch holds it until it commits, so whoever sees a seq sees all lower ones.
 create table events_heads (
     brand_id int primary key,

@@ -1,22 +1,42 @@
 """Programmes as brands keep them: checked against what the brand has, versioned, their assets made in the ledger."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
+
+import msgspec
 
 from regulars.audiences.service.saving import get_catalogue
 from regulars.conditions.places import Place
+from regulars.events.service import following
 from regulars.kernel.clock import instant_text
+from regulars.kernel.ids import BrandId
 from regulars.ledger.service import ensure_assets
-from regulars.loyalty import store
 from regulars.loyalty.checking import check_conditions
 from regulars.loyalty.errors import ProgrammeUnknown
+from regulars.loyalty.model import Programme
 from regulars.loyalty.parsing import parse_programme, read_name
+from regulars.loyalty.store import programmes as store
 from regulars.platform.db import ReadTransaction, WriteTransaction
 from regulars.platform.tenancy import Brand
 
+FOLLOWER: Final = "loyalty"
+PARSED_MAX: Final = 256
 NOT_DRIVEN: Final = ("earn", "tiers", "badges", "missions", "vouchers", "rewards", "events", "scores")
 """What is read, checked and kept, and moves nothing yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a brand's programme: events after `from_seq` are judged by it, until the next."""
+
+    name: str
+    version: int
+    from_at: datetime
+    from_seq: int
+    programme: Programme
 
 
 async def put_programme(
@@ -30,6 +50,7 @@ async def put_programme(
     programme = parse_programme(written)
     doubts = check_conditions(programme, await get_catalogue(tx, brand))
     await ensure_assets(tx, brand, list(programme.assets))
+    await following.follow(tx, brand.brand_id, FOLLOWER)
     await store.lock_programme(tx, brand.brand_id, name)
     known = await store.find_programme(tx, brand.brand_id, name)
     version = known[0] if known else 0
@@ -43,6 +64,24 @@ async def put_programme(
         if written.get(section)
     ]
     return {"name": name, "version": version, **({"warnings": warnings} if warnings else {})}
+
+
+async def list_in_force(tx: ReadTransaction, brand_id: BrandId) -> list[Version]:
+    """The newest version of each programme, in name order."""
+    newest = {one.name: one for one in await list_versions(tx, brand_id)}
+    return list(newest.values())
+
+
+async def list_versions(tx: ReadTransaction, brand_id: BrandId) -> list[Version]:
+    """All versions of all programmes, by name and then version."""
+    rows = await store.list_versions(tx, brand_id)
+    return [Version(*row[:4], programme=_parse(row[4])) for row in rows]
+
+
+@lru_cache(maxsize=PARSED_MAX)
+def _parse(written: str) -> Programme:
+    """A version never changes: what it means is read once."""
+    return parse_programme(msgspec.json.decode(written))
 
 
 async def get_programme(tx: ReadTransaction, brand: Brand, name: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from regulars.kernel.ids import BrandId
 from regulars.platform.db import ReadTransaction, WriteTransaction
 from regulars.platform.sqlfile import load_queries
 
-SQL: Final = load_queries(Path(__file__).with_name("queries.sql"))
+SQL: Final = load_queries(Path(__file__).parents[1] / "queries.sql")
 
 
 async def lock_programme(tx: WriteTransaction, brand_id: BrandId, name: str) -> None:
@@ -35,3 +35,8 @@ async def insert_version(
 async def list_programmes(tx: ReadTransaction, brand_id: BrandId, *, after: str, limit: int) -> list[TupleRow]:
     """name, version, from_at; in name order."""
     return await tx.rows(SQL["list_programmes"], {"brand_id": brand_id, "after": after, "limit": limit})
+
+
+async def list_versions(tx: ReadTransaction, brand_id: BrandId) -> list[TupleRow]:
+    """name, version, from_at, from_seq, written as text; by name and version."""
+    return await tx.rows(SQL["list_versions"], {"brand_id": brand_id})
