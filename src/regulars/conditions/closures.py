@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from regulars.conditions.closures_values import Predicate, compile_range, compile_test
+from regulars.conditions.closures_values import Predicate, compile_range, compile_test, read_number
 from regulars.conditions.errors import Malformed, NotOfOneEvent
 from regulars.conditions.lower import Personal, place_of
 from regulars.conditions.parse import Written, parse_written
@@ -133,7 +133,7 @@ def compile_closure(
     written = condition if isinstance(condition, Written) else parse_written(write_tree(condition))
     event = check_one_event(written)
     leaves = list_leaves(written.tree)
-    compiler = _Compiler(zone, frozenset(names_of(event)), personal)
+    compiler = ClosureParts(zone, frozenset(names_of(event)), personal)
     return Closure(
         event,
         compiler.names,
@@ -201,12 +201,15 @@ def _check_did(leaf: Did, place: Place) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Compiler:
+class ClosureParts:
+    """Parts of conditions as predicates of one event that comes under one of `names`."""
+
     zone: ZoneInfo
     names: frozenset[str]
     personal: Personal
 
     def compile(self, node: Node) -> Holds:
+        """A tree whose leaves are of the event or of the member."""
         match node:
             case AllOf(parts):
                 return _all_of([self.compile(part) for part in parts])
@@ -289,6 +292,28 @@ class _Compiler:
             return all(test(event, as_of) for test in own_tests) and (item is None or item(event, event.item_id, as_of))
 
         return some_line
+
+    def list_lines(self, what: EventFilter) -> Callable[[EventFacts, datetime], list[LineFacts]]:
+        """The lines of an event that meet all that is said of lines; without lines the event is its own only line."""
+        on_lines = [(attrgetter(one.name), self._column_test(one)) for one in what.where if one.name in LINE_FIELDS]
+        item = self._item(what.item) if what.item else None
+        some_line = self._on_lines(what)
+
+        def fitting(event: EventFacts, as_of: datetime) -> list[LineFacts]:
+            if not event.lines:
+                price = read_number(event.properties.get("price"))
+                own = LineFacts(
+                    event.item_id, event.category, event.quantity, None if price is None else Decimal(price)
+                )
+                return [own] if some_line(event, as_of) else []
+            return [
+                line
+                for line in event.lines
+                if all(test(read(line), as_of) for read, test in on_lines)
+                and (item is None or item(event, line.item_id, as_of))
+            ]
+
+        return fitting
 
     def _item(self, filters: Sequence[Filter]) -> Callable[[EventFacts, str | None, datetime], bool]:
         columns = [(attrgetter(one.name), self._column_test(one)) for one in filters if one.name in _ITEM_COLUMNS]
