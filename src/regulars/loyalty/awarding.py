@@ -32,7 +32,8 @@ AWARD_MAX: Final = 2**63 - 1
 NUMBER_CHARACTERS_MAX: Final = 40
 
 ReadNumber = Callable[[str], object]
-"""A property of the event by its name: a Decimal, an int or a text of one; anything else is no number."""
+"""A property of the event by its name: a Decimal, an int or a text of one; anything else is no number. Of `points_paid` a
+Fraction too: what is left of them when a part of the order was given back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,18 @@ class Earned:
     funder: Name | None
 
 
-def earn(programme: Programme, rules: Sequence[EarnRule], read: ReadNumber, level: Level | None) -> list[Earned]:
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What something else than a rule awards, as reaching a mission does."""
+
+    name: Name
+    award: Sequence[Effect]
+    funder: Name | None = None
+
+
+def earn(
+    programme: Programme, rules: Sequence[EarnRule | Given], read: ReadNumber, level: Level | None
+) -> list[Earned]:
     """What the rules that hold at an event give together, in their order."""
     times: dict[Name, Fraction] = {}
     for effect in _effects_of(rules):
@@ -118,7 +130,7 @@ def _exact(number: Decimal) -> Fraction:
     return Fraction(number)
 
 
-def _effects_of(rules: Iterable[EarnRule]) -> Iterable[Effect]:
+def _effects_of(rules: Iterable[EarnRule | Given]) -> Iterable[Effect]:
     return (effect for rule in rules for effect in rule.award)
 
 
@@ -129,7 +141,8 @@ def _times_of(programme: Programme, asset: Name, level: Level | None) -> Fractio
 
 def _net_of_points(programme: Programme, read: ReadNumber) -> Callable[[str], Fraction | None]:
     """Numbers of the event; revenue without what points paid of it, unless the programme earns on gross."""
-    paid = find_number(read(POINTS_PAID))
+    said = read(POINTS_PAID)
+    paid = said if isinstance(said, Fraction) else find_number(said)
     asset = programme.paying_asset
     worth = programme.assets[asset].worth if asset is not None else None
 
