@@ -11,6 +11,8 @@ from sqlglot import exp
 from regulars.platform.sqlfile import load_queries
 from tests.architecture.sources import PACKAGE, package_files, parse
 
+ENGINES = {"measures.sql", "outcomes.sql"}
+"""Files of queries that the history's engine answers."""
 PLACEHOLDER = re.compile(r"%\((\w+)\)[sb]")
 COPY = re.compile(r"copy\s+(?P<table>[\w.]+)\s*\((?P<columns>[^)]*)\)\s+from\s+stdin", re.IGNORECASE)
 
@@ -29,8 +31,8 @@ class Query:
 
 
 def list_queries() -> list[Query]:
-    """Every named query of every package."""
-    files = sorted(PACKAGE.rglob("queries.sql"))
+    """Every named query of every package that PostgreSQL answers."""
+    files = sorted(path for path in PACKAGE.glob("*/*.sql") if path.name not in ENGINES)
     return [
         Query(path.relative_to(PACKAGE).parts[0], path, name, sql)
         for path in files

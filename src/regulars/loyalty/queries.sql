@@ -18,6 +18,10 @@ select %(brand_id)s, %(name)s, %(version)s, %(written)s, %(now)s,
 select p.name, p.version, p.from_at, p.from_seq, p.written::text from loyalty_programmes p
 where p.brand_id = %(brand_id)s order by p.name, p.version;
 
+-- name: list_newest
+select distinct on (p.name) p.name, p.version, p.from_at, p.from_seq, p.written::text from loyalty_programmes p
+where p.brand_id = %(brand_id)s order by p.name, p.version desc;
+
 -- name: list_programmes
 select distinct on (name) name, version, from_at from loyalty_programmes
 where brand_id = %(brand_id)s and name > %(after)s order by name, version desc limit %(limit)s;

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
+from psycopg.rows import TupleRow
 
 from regulars.audiences.service.saving import get_catalogue
 from regulars.conditions.places import Place
@@ -18,13 +19,14 @@ from regulars.loyalty.checking import check_conditions
 from regulars.loyalty.errors import ProgrammeUnknown
 from regulars.loyalty.model import Programme
 from regulars.loyalty.parsing import parse_programme, read_name
+from regulars.loyalty.store import driving
 from regulars.loyalty.store import programmes as store
 from regulars.platform.db import ReadTransaction, WriteTransaction
 from regulars.platform.tenancy import Brand
 
 FOLLOWER: Final = "loyalty"
 PARSED_MAX: Final = 256
-NOT_DRIVEN: Final = ("earn", "tiers", "badges", "missions", "vouchers", "rewards", "events", "scores")
+NOT_DRIVEN: Final = ("vouchers", "rewards", "events", "scores")
 """What is read, checked and kept, and moves nothing yet."""
 
 
@@ -57,6 +59,7 @@ async def put_programme(
     if known is None or known[1] != written:
         version += 1
         await store.insert_version(tx, brand.brand_id, name, version, written, now)
+        await driving.mark_due(tx, brand.brand_id, name, now)
     warnings = [{"code": one.code, "path": one.path, "message": one.sentence} for one in doubts]
     warnings += [
         {"code": "programme.not_driven", "path": f"/{section}", "message": f"{section}: kept, and moves nothing yet"}
@@ -68,14 +71,16 @@ async def put_programme(
 
 async def list_in_force(tx: ReadTransaction, brand_id: BrandId) -> list[Version]:
     """The newest version of each programme, in name order."""
-    newest = {one.name: one for one in await list_versions(tx, brand_id)}
-    return list(newest.values())
+    return [_to_version(row) for row in await store.list_newest(tx, brand_id)]
 
 
 async def list_versions(tx: ReadTransaction, brand_id: BrandId) -> list[Version]:
     """All versions of all programmes, by name and then version."""
-    rows = await store.list_versions(tx, brand_id)
-    return [Version(*row[:4], programme=_parse(row[4])) for row in rows]
+    return [_to_version(row) for row in await store.list_versions(tx, brand_id)]
+
+
+def _to_version(row: TupleRow) -> Version:
+    return Version(*row[:4], programme=_parse(row[4]))
 
 
 @lru_cache(maxsize=PARSED_MAX)

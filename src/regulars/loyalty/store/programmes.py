@@ -40,3 +40,8 @@ async def list_programmes(tx: ReadTransaction, brand_id: BrandId, *, after: str,
 async def list_versions(tx: ReadTransaction, brand_id: BrandId) -> list[TupleRow]:
     """name, version, from_at, from_seq, written as text; by name and version."""
     return await tx.rows(SQL["list_versions"], {"brand_id": brand_id})
+
+
+async def list_newest(tx: ReadTransaction, brand_id: BrandId) -> list[TupleRow]:
+    """As `list_versions`, the newest of each programme; by name."""
+    return await tx.rows(SQL["list_newest"], {"brand_id": brand_id})
