@@ -28,6 +28,8 @@ GATE = "tests/messaging/test_gate_service.py"
 CAMPAIGN_LIFT = "tests/measure/test_campaign.py"
 BOOKS = "ledger/migrations/0010_ledger.sql"
 LOCKING = "tests/ledger/test_locking.py"
+VOUCHERS = "tests/loyalty/test_vouchers.py"
+REWARDS = "tests/loyalty/test_rewards.py"
 
 SABOTAGES = (
     Sabotage(
@@ -210,5 +212,54 @@ SABOTAGES = (
         '"hashes": [hash_body(body) for body in bodies]',
         '"hashes": [hash_body(b"") for body in bodies]',
         ("tests/ledger/test_posting.py::test_an_id_is_done_once_for_ever",),
+    ),
+    Sabotage(
+        "the last voucher of a pool goes to exactly one",
+        "loyalty/vouchers.sql",
+        "and p.pool = %(pool)s\nfor update;",
+        "and p.pool = %(pool)s;",
+        (f"{VOUCHERS}::test_the_last_one_goes_to_exactly_one",),
+    ),
+    Sabotage(
+        "whoever comes back under another address had their voucher",
+        "loyalty/service/vouchers.py",
+        "digests = await list_digests(tx, brand, person) if pool.per_member is not None else []",
+        "digests = list[bytes]()",
+        (f"{VOUCHERS}::test_a_limit_knows_who_comes_back_under_another_user_id",),
+    ),
+    Sabotage(
+        "a cause brings one voucher",
+        "loyalty/service/vouchers.py",
+        "    if voucher_id is None:\n        digests",
+        "    if True:\n        digests",
+        (f"{VOUCHERS}::test_a_cause_brings_one_voucher",),
+    ),
+    Sabotage(
+        "a reservation that is over is not confirmed",
+        "loyalty/holding.py",
+        "or (self.is_reserved and not is_over(self.reserved_until, now))",
+        "or self.is_reserved",
+        ("tests/loyalty/test_using.py::test_what_is_released_or_over_is_free",),
+    ),
+    Sabotage(
+        "the last gift goes to exactly one",
+        "loyalty/rewards.sql",
+        "and r.reward = %(reward)s\nfor update;",
+        "and r.reward = %(reward)s;",
+        (f"{REWARDS}::test_the_last_gift_goes_to_exactly_one",),
+    ),
+    Sabotage(
+        "what is expired for one is not confirmed by another",
+        "loyalty/rewards.sql",
+        "update loyalty_redemptions d set state = 'expired', ended_at = %(now)s",
+        "update loyalty_redemptions d set ended_at = %(now)s",
+        (f"{REWARDS}::test_a_confirmation_that_waited_past_its_time_is_refused_where_another_has_it",),
+    ),
+    Sabotage(
+        "a redemption is confirmed or released, never both",
+        "loyalty/rewards.sql",
+        "where d.brand_id = %(brand_id)s and d.redemption_id = %(redemption_id)s\nfor update;",
+        "where d.brand_id = %(brand_id)s and d.redemption_id = %(redemption_id)s;",
+        (f"{REWARDS}::test_confirmed_or_released_never_both",),
     ),
 )
