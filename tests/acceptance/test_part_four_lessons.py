@@ -18,21 +18,6 @@ from tests.support.shop import text
 
 pytestmark = pytest.mark.long
 
-VOUCHER = pytest.mark.xfail(strict=True, reason="«last voucher»: saleor#544, shopware#11245, PrestaShop#29493")
-GIFT = pytest.mark.xfail(strict=True, reason="«last gift»: two threads complete the same checkout, saleor#15855")
-BUDGET = pytest.mark.xfail(strict=True, reason="«last budget dollar»: vendure#2330")
-TWO_LOTS = pytest.mark.xfail(strict=True, reason="«partial refund across two lots»: odoo#257854, #206048")
-LOOP = pytest.mark.xfail(strict=True, reason="«buy–refund loop»: odoo PR #257854, #212922")
-EMAIL = pytest.mark.xfail(strict=True, reason="«e-mail change keeps limits»: saleor#18563")
-TIER = pytest.mark.xfail(strict=True, reason="«tier unaffected by spending»: open-loyalty#131, erpnext#22167")
-STACKING = pytest.mark.xfail(strict=True, reason="«stacking independent of order»: vendure#3585, shopware#13674")
-EXPIRY = pytest.mark.xfail(strict=True, reason="«expiry switched on expires nothing at once»: odoo PR #206048")
-TIMEOUT = pytest.mark.xfail(strict=True, reason="«order timeout returns points by itself»: Punchh 1500006178161")
-PER_MEMBER = pytest.mark.xfail(strict=True, reason="«budget per member vs total»: medusa#15960")
-BELOW = pytest.mark.xfail(strict=True, reason="«discounts below zero»: medusa#8829")
-NET = pytest.mark.xfail(
-    strict=True, reason="«points on net after points discount … explicit setting»: odoo#114004, #150833"
-)
 
 ASSETS: dict[str, Any] = {"points": {"redeemable": True, "worth": "1"}, "stars": {"qualifying": True}}
 BASE: dict[str, Any] = {
@@ -64,7 +49,6 @@ def count(answers: list[httpx.Response]) -> Counter[tuple[int, str]]:
     return Counter((one.status_code, one.json().get("code", "") if one.status_code >= 400 else "") for one in answers)
 
 
-@VOUCHER
 @pytest.mark.parametrize("codes", ["generated", ["ONLY"]])
 def test_the_last_voucher_goes_to_exactly_one(books: Rewarded, codes: object) -> None:
     """Sixteen ask for the one that is left, two for each member."""
@@ -74,7 +58,6 @@ def test_the_last_voucher_goes_to_exactly_one(books: Rewarded, codes: object) ->
     assert sum(len(books.loyalty(who)["vouchers"]) for who in "abcdefgh") == 1
 
 
-@VOUCHER
 def test_a_voucher_is_used_by_exactly_one_of_sixteen_orders(books: Rewarded) -> None:
     """Each order reserves and, where it could, confirms: one is the winner, the others are refused with nothing done."""
     put(books, vouchers=[pool("once")])
@@ -91,7 +74,6 @@ def test_a_voucher_is_used_by_exactly_one_of_sixteen_orders(books: Rewarded) -> 
     assert [one["state"] for one in books.loyalty("a")["vouchers"]] == ["used"]
 
 
-@VOUCHER
 def test_a_generic_code_keeps_its_limits_under_a_race(books: Rewarded) -> None:
     """Five in all and one for each: sixteen orders of eight members, five members get it."""
     put(books, vouchers=[pool("generic", codes={"generic": "FIVE"}, stock=5, per_member=1)])
@@ -106,7 +88,6 @@ def test_a_generic_code_keeps_its_limits_under_a_race(books: Rewarded) -> None:
     assert sorted(held) == [0, 0, 0, 1, 1, 1, 1, 1]
 
 
-@GIFT
 def test_the_last_gift_goes_to_exactly_one(books: Rewarded) -> None:
     """Eight members with points enough, each twice; the others keep their points."""
     put(books, rewards=[MUG])
@@ -127,7 +108,6 @@ def test_the_last_gift_goes_to_exactly_one(books: Rewarded) -> None:
     books.check_books()
 
 
-@GIFT
 def test_the_last_points_buy_one_gift(books: Rewarded) -> None:
     """Stock for all, points for one."""
     put(books, rewards=[{**MUG, "stock": 99}])
@@ -138,7 +118,6 @@ def test_the_last_points_buy_one_gift(books: Rewarded) -> None:
     assert books.figures("a") == (100, 100, 0)
 
 
-@BUDGET
 def test_the_last_budget_dollar_is_spent_once(books: Rewarded) -> None:
     """1,050 for vouchers of 100: ten are reserved; one is released, and exactly one more fits."""
     put(books, vouchers=[pool("spring", budget="1050")])
@@ -152,7 +131,6 @@ def test_the_last_budget_dollar_is_spent_once(books: Rewarded) -> None:
     assert count(again) == {(200, ""): 1, (409, "voucher.budget"): 5}
 
 
-@TWO_LOTS
 def test_a_partial_refund_across_two_lots(books: Rewarded) -> None:
     """40 that end first and 60 that end later; an order pays 70 with points (net 230, 7 earned) and is refunded in two parts.
 
@@ -178,7 +156,6 @@ def test_a_partial_refund_across_two_lots(books: Rewarded) -> None:
     books.check_books()
 
 
-@LOOP
 def test_buying_and_refunding_for_ever_earns_nothing(books: Rewarded) -> None:
     """Ten times; then with the points spent in between, where the debt is paid by the next order."""
     put(books, returns={"event": "Order Refunded", "policy": "allow_negative"}, rewards=[{**MUG, "stock": 99}])
@@ -198,7 +175,6 @@ def test_buying_and_refunding_for_ever_earns_nothing(books: Rewarded) -> None:
     books.check_books()
 
 
-@LOOP
 def test_a_refund_never_takes_points_twice(books: Rewarded) -> None:
     """odoo PR #212922: a full refund after a part, refunds of more than was paid, and of an order nobody made."""
     put(books)
@@ -213,7 +189,6 @@ def test_a_refund_never_takes_points_twice(books: Rewarded) -> None:
     books.wait_balance("a", 10)
 
 
-@LOOP
 def test_a_refund_that_comes_before_its_order_is_not_lost(books: Rewarded) -> None:
     put(books)
     books.refund("a", "early", at=days_ago(1))
@@ -222,7 +197,6 @@ def test_a_refund_that_comes_before_its_order_is_not_lost(books: Rewarded) -> No
     books.wait_balance("a", 0)
 
 
-@EMAIL
 def test_another_address_brings_no_second_voucher(books: Rewarded) -> None:
     """The member changes its address; somebody who turns up with the old one had theirs."""
     put(books, vouchers=[pool("welcome", per_member=1)])
@@ -238,7 +212,6 @@ def test_another_address_brings_no_second_voucher(books: Rewarded) -> None:
     assert books.issue("welcome", fresh).status_code == 200
 
 
-@TIER
 def test_the_tier_is_what_was_earned(books: Rewarded) -> None:
     """All points spent, or expired: gold stays gold, and no level is skipped."""
     put(
@@ -257,7 +230,6 @@ def test_the_tier_is_what_was_earned(books: Rewarded) -> None:
     assert books.loyalty("c")["tier"]["name"] == "green", "the first level needs nothing"
 
 
-@STACKING
 def test_the_result_does_not_depend_on_the_order(books: Rewarded) -> None:
     """Five vouchers, all 120 orders of them: one total and one set. A lower exclusive one never beats a higher (shopware#13674).
 
@@ -289,7 +261,6 @@ def test_the_result_does_not_depend_on_the_order(books: Rewarded) -> None:
     }
 
 
-@EXPIRY
 def test_expiry_that_is_switched_on_expires_nothing_at_once(books: Rewarded) -> None:
     """100 points of 400 days ago under `never`; 30 days are switched on: all are there, and end thirty days from now.
 
@@ -308,7 +279,6 @@ def test_expiry_that_is_switched_on_expires_nothing_at_once(books: Rewarded) -> 
     books.check_books()
 
 
-@TIMEOUT
 def test_an_order_that_times_out_gives_its_points_back(books: Rewarded) -> None:
     """Nobody releases it: points and stock are free again, a late confirm is refused, and nobody is served twice."""
     put(books, rewards=[MUG])
@@ -325,7 +295,6 @@ def test_an_order_that_times_out_gives_its_points_back(books: Rewarded) -> None:
     assert books.figures("a") == (0, 0, 0)
 
 
-@PER_MEMBER
 def test_a_members_limit_is_not_the_pools(books: Rewarded) -> None:
     """Two each of a hundred: three others have taken two each, a fourth may still; each is told which limit it was."""
     put(books, vouchers=[pool("two", per_member=2, stock=9)])
@@ -336,7 +305,6 @@ def test_a_members_limit_is_not_the_pools(books: Rewarded) -> None:
     assert books.issue("two", "f").json()["code"] == "voucher.out_of_stock"
 
 
-@BELOW
 def test_a_discount_is_never_more_than_the_price(books: Rewarded) -> None:
     put(books, vouchers=[pool("hundred"), pool("other", category="other")])
     codes = [books.issue_code(name, "a") for name in ("hundred", "other")]
@@ -348,7 +316,6 @@ def test_a_discount_is_never_more_than_the_price(books: Rewarded) -> None:
     assert Decimal(answer["discount"]) == 60
 
 
-@NET
 @pytest.mark.parametrize(("earn_on", "points"), [("net", 0), ("gross", 10)])
 def test_an_order_paid_wholly_with_points(books: Rewarded, earn_on: str, points: int) -> None:
     """300 points pay an order of 300. More than the member has draws nothing, and the order earns as paid in money."""

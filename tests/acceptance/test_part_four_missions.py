@@ -12,15 +12,7 @@ from tests.support.shop import text
 
 pytestmark = pytest.mark.long
 
-MISSIONS = pytest.mark.xfail(strict=True, reason="«7. Missions: target count/sum/distinct within window, streaks …»")
-STAGED = pytest.mark.xfail(
-    strict=True, reason="«11. Events with staged registration: windows per tier …, waiting list»"
-)
-NEWCOMER = pytest.mark.xfail(strict=True, reason="«a partner voucher for its new customers by hashed identifier (12)»")
-SCORE = pytest.mark.xfail(strict=True, reason="«discount ladder by a server-checked score»")
 
-
-@MISSIONS
 @pytest.mark.parametrize("kind", ["count", "sum", "distinct"])
 def test_a_mission_is_reached_once_and_shows_how_far_it_is(books: Rewarded, kind: str) -> None:
     """Three orders, 300 in money, or orders on three local days; two thirds of it are seen, the reward comes once."""
@@ -44,7 +36,6 @@ def test_a_mission_is_reached_once_and_shows_how_far_it_is(books: Rewarded, kind
     books.wait_balance("b", 0)
 
 
-@MISSIONS
 def test_a_streak_counts_local_days_with_grace(books: Rewarded) -> None:
     """Five days: a without a gap, b with one day missing (grace 1), c with two missing, d five times on one day."""
     put(books, earn=[], missions=[mission(streak={"event": "Visited", "days": 5, "grace": 1})])
@@ -55,7 +46,6 @@ def test_a_streak_counts_local_days_with_grace(books: Rewarded) -> None:
         books.wait_balance(who, points)
 
 
-@MISSIONS
 def test_a_mission_may_recur(books: Rewarded) -> None:
     """Every second order, seven of them: three times with `repeat`."""
     target = {"did": {"event": "Order Completed", "count": {"at_least": 2}}}
@@ -65,7 +55,6 @@ def test_a_mission_may_recur(books: Rewarded) -> None:
     books.wait_balance("a", 150)
 
 
-@MISSIONS
 def test_a_check_in_is_one_event_per_local_day(books: Rewarded) -> None:
     """contract.md's earn rule over `Checked In`; again on the day it is what it was."""
     put(books, earn=[fixed(5, "Checked In")])
@@ -81,7 +70,6 @@ def test_a_check_in_is_one_event_per_local_day(books: Rewarded) -> None:
 # --- 11, 12, scores -------------------------------------------------------------------------------------------------
 
 
-@STAGED
 def test_an_event_opens_by_stages(books: Rewarded) -> None:
     """Gold since yesterday, readers since yesterday, all tomorrow; two places, then a waiting list that moves up."""
     yesterday, tomorrow = (text(datetime.now(UTC) + timedelta(days=days)) for days in (-1, 1))
@@ -106,7 +94,6 @@ def test_an_event_opens_by_stages(books: Rewarded) -> None:
     assert (register("b"), register("c")) == ("registered", "waiting")
 
 
-@NEWCOMER
 def test_a_partner_says_who_is_new_without_learning_who_is_ours(books: Rewarded) -> None:
     """By the SHA-256 of the address in lower case; nothing the partner may read names a member."""
     known, fresh = (new_user(books, email=f"{name}.{new_id()[:8]}@Example.com") for name in ("Known", "fresh"))
@@ -121,7 +108,6 @@ def test_a_partner_says_who_is_new_without_learning_who_is_ours(books: Rewarded)
     assert books.issue("hello", fresh).status_code == 200
 
 
-@SCORE
 def test_a_score_is_checked_by_the_server_and_picks_the_discount(books: Rewarded) -> None:
     """0–50 five percent, 50–80 ten, 80 and more twenty; once a day; not by an event and not by the write key."""
     ladder = [

@@ -7,13 +7,10 @@ from tests.support.rewarding import Rewarded, days_ago
 
 pytestmark = pytest.mark.long
 
-RETURNS = pytest.mark.xfail(strict=True, reason="«10. Returns claw back …; earned on the net amount after points paid»")
-
 
 PAYING = {"points": {"redeemable": True, "worth": "1"}, "stars": ASSETS["stars"]}
 
 
-@RETURNS
 @pytest.mark.parametrize(("earn_on", "points"), [("net", 48), ("gross", 50)])
 def test_points_are_earned_on_what_was_paid_in_money(books: Rewarded, earn_on: str, points: int) -> None:
     """3,000 earn 100; 300 of which 60 are paid with points earn 8 on 240, or 10 on 300: 100 − 60 + 8 or 10."""
@@ -24,7 +21,6 @@ def test_points_are_earned_on_what_was_paid_in_money(books: Rewarded, earn_on: s
     books.wait_balance("a", points)
 
 
-@RETURNS
 def test_a_return_takes_what_was_earned_and_restores_what_was_spent(books: Rewarded) -> None:
     """100 points; an order of 300 paid with 60 of them earns 8; returned, all 100 are there and nothing else, in the same lots."""
     put(books, assets={**PAYING, "points": {**PAYING["points"], "expires": {"after": "300d"}}})
@@ -41,7 +37,6 @@ def test_a_return_takes_what_was_earned_and_restores_what_was_spent(books: Rewar
     books.check_books()
 
 
-@RETURNS
 def test_a_part_of_an_order_is_returned(books: Rewarded) -> None:
     """1,000 earn 33; 100 of it back: 900 earn 30; another 455: 445 earn 14; the rest: nothing."""
     put(books)
@@ -53,7 +48,6 @@ def test_a_part_of_an_order_is_returned(books: Rewarded) -> None:
         assert books.balance("a", "stars") == stars
 
 
-@RETURNS
 @pytest.mark.parametrize(("policy", "left"), [("within_balance", 0), ("allow_negative", -100)])
 def test_what_is_spent_is_clawed_back_by_policy(books: Rewarded, policy: str, left: int) -> None:
     put(

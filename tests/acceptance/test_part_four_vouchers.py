@@ -10,11 +10,7 @@ from tests.support.serving import wait_until
 
 pytestmark = pytest.mark.long
 
-VOUCHERS = pytest.mark.xfail(strict=True, reason="«8. Vouchers: pools …; reserve → confirm → release with timeout»")
-REWARDS = pytest.mark.xfail(strict=True, reason="«9. Rewards have stock and the same reserve → confirm → release»")
 
-
-@VOUCHERS
 def test_a_voucher_is_reserved_confirmed_and_released(books: Rewarded) -> None:
     put(books, vouchers=[pool(valid="30d")])
     code = books.issue_code("half-price", "a")
@@ -32,7 +28,6 @@ def test_a_voucher_is_reserved_confirmed_and_released(books: Rewarded) -> None:
     assert books.use("reserve", "NOTHING", "a").status_code == 404
 
 
-@VOUCHERS
 def test_a_reservation_ends_by_itself(books: Rewarded) -> None:
     put(books, vouchers=[pool()])
     code = books.issue_code("half-price", "a")
@@ -42,7 +37,6 @@ def test_a_reservation_ends_by_itself(books: Rewarded) -> None:
     assert books.use("reserve", code, "a").json()["state"] == "reserved"
 
 
-@VOUCHERS
 def test_a_voucher_is_its_members(books: Rewarded) -> None:
     put(books, vouchers=[pool()])
     code = books.issue_code("half-price", "a")
@@ -50,7 +44,6 @@ def test_a_voucher_is_its_members(books: Rewarded) -> None:
     assert answer.status_code in {403, 409} and answer.json()["code"].startswith("voucher.")
 
 
-@VOUCHERS
 def test_codes_are_generated_listed_or_generic(books: Rewarded) -> None:
     """Listed codes are given in any order, each once; a generic one serves each member as often as it may."""
     listed = pool("listed", codes=["K1", "K2"], stock=2)
@@ -65,7 +58,6 @@ def test_codes_are_generated_listed_or_generic(books: Rewarded) -> None:
     assert books.use("reserve", "WELCOME", "d", order_id="od").json()["code"] == "voucher.out_of_stock"
 
 
-@VOUCHERS
 def test_a_voucher_has_weekdays_and_hours(books: Rewarded) -> None:
     """Mondays to Fridays, 14:00–17:00 of Taipei, half-open. 2026-11-23 is a Monday."""
     put(books, vouchers=[pool(hours={"weekdays": [1, 2, 3, 4, 5], "from": "14:00", "until": "17:00"})])
@@ -84,7 +76,6 @@ def test_a_voucher_has_weekdays_and_hours(books: Rewarded) -> None:
             books.use("release", code, "a")
 
 
-@VOUCHERS
 def test_vouchers_stack_by_category_and_priority(books: Rewarded) -> None:
     """1,000: one of each category, percent first, then amounts: 900 − 150. An exclusive one of higher priority stands alone."""
     pools = [
@@ -112,7 +103,6 @@ def test_vouchers_stack_by_category_and_priority(books: Rewarded) -> None:
 # --- 9 ---------------------------------------------------------------------------------------------------------------
 
 
-@REWARDS
 def test_a_reward_is_reserved_then_taken_or_given_back(books: Rewarded) -> None:
     """300 points, a mug at 100, two in stock: reserved points are held, released ones free, confirmed ones spent."""
     put(books, earn=[fixed(300)], rewards=[{"name": "mug", "price": 100, "asset": "points", "stock": 2}])

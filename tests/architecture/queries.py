@@ -11,7 +11,7 @@ from sqlglot import exp
 from regulars.platform.sqlfile import load_queries
 from tests.architecture.sources import PACKAGE, package_files, parse
 
-ENGINES = {"measures.sql", "outcomes.sql"}
+ENGINES = {"measures.sql", "outcomes.sql", "trying.sql"}
 """Files of queries that the history's engine answers."""
 PLACEHOLDER = re.compile(r"%\((\w+)\)[sb]")
 COPY = re.compile(r"copy\s+(?P<table>[\w.]+)\s*\((?P<columns>[^)]*)\)\s+from\s+stdin", re.IGNORECASE)

@@ -10,7 +10,8 @@ BY_ACCOUNT = "its account's number is no other brand's, and each index entry wou
 BRANDLESS = {
     "events_seen": "what came twice is no error here, so it has no key; its id is a hash with the brand in it",
     **dict.fromkeys(
-        ("ledger_accounts", "ledger_entries", "ledger_lots", "ledger_lot_uses", "ledger_hold_lots"), BY_ACCOUNT
+        ("ledger_accounts", "ledger_entries", "ledger_lots", "ledger_lot_uses", "ledger_hold_lots", "ledger_redatings"),
+        BY_ACCOUNT,
     ),
 }
 # Not ours to shape: the job queue's, and what the platform keeps about the whole deployment.

@@ -20,6 +20,7 @@ ITEMS_SHOWN_MAX: Final = 3
 _NOW: Final = "2026-11-22T06:00:00Z"
 _LIVE_INSTANT: Final = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 _PUBLIC_ID: Final = re.compile(r"(?<![A-Za-z0-9])([mgcrdp])[1-9]\d*(?![A-Za-z0-9])")
+_VOUCHER: Final = re.compile(r"\b[2-9A-HJKMNP-TV-Z]{12}\b")
 _LOOPBACK: Final = re.compile(r"127\.0\.0\.1:\d+")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -107,6 +108,7 @@ class Stable:
             text = text.replace(secret, name)
         text = _LIVE_INSTANT.sub(_NOW, _LOOPBACK.sub("HOST", text))
         text = _UUID.sub(lambda found: self._numbered(found[0], "00000000-0000-4000-8000-{:012d}"), text)
+        text = _VOUCHER.sub(lambda found: self._numbered(found[0], "VOUCHER{}"), text)
         return _PUBLIC_ID.sub(lambda found: self._numbered(found[0], found[1] + "{}"), text)
 
     def _numbered(self, text: str, form: str) -> str:

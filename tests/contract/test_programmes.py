@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 from tests.contract.client import Brand
+from tests.support.serving import wait_until
 
 PROGRAMME: dict[str, Any] = {
     "assets": {"points": {"redeemable": True, "expires": {"after": "180d"}}, "stars": {"qualifying": True}},
@@ -69,6 +70,25 @@ def test_a_programme_is_saved_with_versions_and_makes_its_assets(brand: Brand) -
     lines = [{"account": "issuer/stars", "amount": "-5"}, {"account": f"member:{member}/stars", "amount": "5"}]
     asked = {"transfers": [{"id": str(uuid.uuid4()), "kind": "earn", "lines": lines}]}
     assert brand.ask("POST", "/api/ledger/transfers", asked)["results"][0]["result"] == "created"
+
+
+def test_events_drive_a_programme_and_a_member_sees_what_it_has(brand: Brand) -> None:
+    """contract.md's example: 600 bring 20 points and 600 stars, gold; a check-in is one a day."""
+    brand.ask("PUT", "/api/programmes/club", PROGRAMME)
+    member = brand.new_member("who buys")
+    brand.send(brand.track("who buys", "Order Completed", properties={"order_id": "o1", "revenue": "600"}))
+    checked = [brand.ask("POST", f"/api/members/{member}/check-in", {}, example=not at) for at in range(2)]
+    assert [one["result"] for one in checked] == ["created", "exists"]
+    wait_until(
+        lambda: all(one["waiting"] == 0 for one in brand.ask("GET", "/api/programmes")["programmes"]),
+        "events have driven the programme",
+    )
+    told = brand.ask("GET", f"/api/members/{member}/loyalty", example=True)
+    assert told["balances"] == {"points": "20", "stars": "600"}
+    assert (told["tier"]["name"], told["tier"]["next"], told["tier"]["missing"]) == ("gold", None, None)
+    assert [(one["asset"], one["amount"]) for one in told["expiring"]] == [("points", "20")]
+    assert [(one["name"], one["done"], one["target"]) for one in told["missions"]] == [("three-visits", "1", "3")]
+    assert told["badges"] == told["vouchers"] == []
 
 
 def test_an_asset_that_is_there_stays_as_it_is(brand: Brand) -> None:

@@ -38,6 +38,24 @@ def earn_and_hold(brand: Brand, member: str) -> tuple[str, str]:
     return moved, hold
 
 
+def give_and_reserve(brand: Brand, member: str) -> tuple[str, str]:
+    """A programme with one of everything; the code of a voucher and a redemption of the member's."""
+    discount = {"percent": "50"}
+    programme: dict[str, Any] = {
+        "assets": {"points": {"redeemable": True}},
+        "vouchers": [{"name": SECRET, "codes": "generated", "category": HIDDEN, "discount": discount}],
+        "rewards": [{"name": SECRET, "price": 1, "asset": "points"}],
+        "events": [{"name": SECRET, "capacity": 1, "stages": [{"from": "2020-01-01"}]}],
+        "scores": [{"name": SECRET, "max": 9, "ladder": [{"from": 0, "until": None, "voucher": SECRET}]}],
+    }
+    path = encoded(SECRET)
+    brand.ask("PUT", f"/api/programmes/{path}", programme)
+    brand.ask("PUT", f"/api/partners/{path}/customers", {"hashes": ["0" * 64]})
+    brand.ask("POST", f"/api/registrations/{path}", {"member": member})
+    code = brand.ask("POST", f"/api/voucher-pools/{path}/issue", {"member": member})["code"]
+    return code, brand.ask("POST", f"/api/rewards/{path}/redeem", {"member": member})["id"]
+
+
 @pytest.fixture(scope="module")
 def owner(brand: Brand) -> dict[str, str]:
     """A brand with some of everything; the ids by the names of the paths' parameters, and a few others."""
@@ -75,7 +93,11 @@ def owner(brand: Brand) -> dict[str, str]:
     asked = {"campaigns": [SECRET], "from": soon, "until": soon}
     plan = brand.ask("POST", "/api/plans", asked, status=201)["id"]
     moved, hold = earn_and_hold(brand, members[0])
+    voucher, redemption = give_and_reserve(brand, members[0])
     return {
+        "voucher": voucher,
+        "redemption": redemption,
+        "event": SECRET,
         "code": "points",
         "transfer": moved,
         "hold": hold,
@@ -137,6 +159,7 @@ def walks(owner: dict[str, str], write_key: str) -> dict[str, Walk]:
         "GET /api/deliveries/why": Walk(query={"member": owner["member"], "campaign": SECRET}),
         "POST /api/plans": Walk({"campaigns": [SECRET], "from": "2030-01-01", "until": "2030-01-02"}),
         "PUT /api/programmes/{name}": Walk({"assets": {"broken": {"redeemable": True}}}),
+        **loyalty_walks(owner),
         "PUT /api/ledger/assets/{code}": Walk({"scale": 3}),
         "POST /api/ledger/transfers": Walk({"transfers": [{"id": owner["transfer"], "kind": "x", "lines": []}]}),
         "POST /api/ledger/transfers/{transfer}/reverse": Walk({"id": str(uuid.uuid4())}),
@@ -149,6 +172,25 @@ def walks(owner: dict[str, str], write_key: str) -> dict[str, Walk]:
         "POST /beacon/v1/batch": Walk(batch),
         "POST /v1/{call_type}": Walk(single),
         "GET /pixel/v1/{call_type}": Walk(query={"writeKey": write_key, "userId": owner["value"], "event": "Break In"}),
+    }
+
+
+def loyalty_walks(owner: dict[str, str]) -> dict[str, Walk]:
+    """What the stranger asks of the first brand's vouchers, rewards, places and scores."""
+    theirs, voucher = {"member": owner["member"]}, {"code": owner["voucher"]}
+    return {
+        "POST /api/voucher-pools/{name}/issue": Walk(theirs),
+        "POST /api/vouchers/quote": Walk({**theirs, "amount": "100", "codes": [owner["voucher"]]}),
+        **{
+            f"POST /api/vouchers/{{code}}/{what}": Walk(theirs, path=voucher)
+            for what in ("reserve", "confirm", "release")
+        },
+        **{f"{method} /api/partners/{{name}}/customers": Walk({"hashes": ["1" * 64]}) for method in ("PUT", "POST")},
+        "POST /api/rewards/{name}/redeem": Walk(theirs),
+        **{f"POST /api/redemptions/{{redemption}}/{what}": Walk({}) for what in ("confirm", "release")},
+        **{f"POST /api/registrations/{{event}}{what}": Walk(theirs) for what in ("", "/cancel")},
+        "POST /api/members/{member}/check-in": Walk({}),
+        "POST /api/scores/{name}": Walk({**theirs, "id": "s1", "score": 9}),
     }
 
 

@@ -23,6 +23,8 @@ from regulars.api import (
     plans,
     programmes,
     public,
+    rewards,
+    vouchers,
     why,
 )
 from regulars.api.context import ApiContext, context_of
@@ -95,12 +97,15 @@ def create_app(context: ApiContext, *, version: str, metrics_folder: str | None 
         lift,
         plans,
         programmes,
+        rewards,
+        vouchers,
         why,  # before what would take `why` for a delivery's id
         deliveries,
         public,
         ingest,
     ):
         app.include_router(module.router)
+    app.include_router(programmes.members_router)
     return app
 
 

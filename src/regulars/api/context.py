@@ -26,6 +26,7 @@ from regulars.history.service.reading import HistoryReader
 from regulars.kernel.clock import Clock
 from regulars.kernel.ids import BrandId
 from regulars.ledger.service import Holders
+from regulars.loyalty.service.editions import Editions
 from regulars.messaging.service.outbox import Outbox
 from regulars.platform.db import Database, WriteTransaction
 from regulars.platform.errors import BrandBusy
@@ -63,6 +64,7 @@ class ApiContext:
     master_key: bytes
     clock: Clock
     holders: Holders
+    editions: Editions = field(default_factory=Editions)
     _callers: dict[tuple[KeyKind, str], tuple[float, Caller]] = field(
         default_factory=dict[tuple[KeyKind, str], tuple[float, Caller]]
     )

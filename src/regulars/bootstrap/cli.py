@@ -35,12 +35,14 @@ brand_app = typer.Typer(help="Brands: tenants of this deployment.", no_args_is_h
 import_app = typer.Typer(help="Bring in history from CSV, JSONL or Parquet files.", no_args_is_help=True)
 history_app = typer.Typer(help="The event history: how far it is, and keeping it in order.", no_args_is_help=True)
 tags_app = typer.Typer(help="Tags: weighted labels on members, with their evidence.", no_args_is_help=True)
+programme_app = typer.Typer(help="A loyalty programme's file: put in force, compared, tried.", no_args_is_help=True)
 ledger_app = typer.Typer(help="The books: checked, told and written down.", no_args_is_help=True)
 app.add_typer(brand_app, name="brand")
 app.add_typer(import_app, name="import")
 app.add_typer(history_app, name="history")
 app.add_typer(tags_app, name="tags")
 app.add_typer(ledger_app, name="ledger")
+app.add_typer(programme_app, name="programme")
 
 Home = Annotated[Path | None, typer.Option("--home", help="Folder that holds the deployment [REGULARS_HOME].")]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON on standard output.")]
@@ -50,6 +52,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and check everythi
 Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="HOLDER/ASSET, as in member:m42/points.")]
 BrandName = Annotated[str, typer.Option("--brand", help="Whose data it is.")]
 OneBrand = Annotated[str | None, typer.Option("--brand", help="Of this brand alone [all].")]
+ProgrammeYaml = Annotated[Path, typer.Argument(metavar="FILE", help="YAML: a programme's name and its sections.")]
 Encoding = Annotated[str | None, typer.Option("--encoding", help="Of a CSV that is not UTF-8, such as cp950.")]
 
 
@@ -233,6 +236,37 @@ def _history(verb: "HistoryVerb", home: Path | None, brand: str | None, *, json:
     with open_deployment(settings) as deployment:
         code = run_history(deployment, settings, verb, brand=brand, json=json)
     sys.exit(code)
+
+
+@programme_app.command("apply")
+def programme_apply(file: ProgrammeYaml, home: Home = None, brand: BrandName = "default", json: Json = False) -> None:
+    """Put a programme in force; a new version where it says something new."""
+    from regulars.bootstrap.deployment import open_deployment
+    from regulars.bootstrap.programme import run_apply
+
+    with open_deployment(_start(home)) as deployment:
+        run_apply(deployment, brand, file, json=json)
+
+
+@programme_app.command("diff")
+def programme_diff(file: ProgrammeYaml, home: Home = None, brand: BrandName = "default", json: Json = False) -> None:
+    """Say what a file would change of what is in force."""
+    from regulars.bootstrap.deployment import open_deployment
+    from regulars.bootstrap.programme import run_diff
+
+    with open_deployment(_start(home)) as deployment:
+        run_diff(deployment, brand, file, json=json)
+
+
+@programme_app.command("dry-run")
+def programme_dry_run(file: ProgrammeYaml, home: Home = None, brand: BrandName = "default", json: Json = False) -> None:
+    """Say who would have got what over the whole history, and what would be owed; write nothing."""
+    from regulars.bootstrap.deployment import open_deployment
+    from regulars.bootstrap.programme import run_dry_run
+
+    settings = _start(home)
+    with open_deployment(settings) as deployment:
+        run_dry_run(deployment, settings, brand, file, json=json)
 
 
 @ledger_app.command("check")

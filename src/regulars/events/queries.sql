@@ -105,6 +105,9 @@ on conflict do nothing;
 select f.after_seq from events_followers f
 where f.brand_id = %(brand_id)s and f.follower = %(follower)s for update skip locked;
 
+-- name: find_follower
+select f.after_seq from events_followers f where f.brand_id = %(brand_id)s and f.follower = %(follower)s;
+
 -- name: list_followed
 -- Brands in which a follower has not seen everything: how far it is, and the last event.
 select f.brand_id, f.after_seq, h.next_seq - 1

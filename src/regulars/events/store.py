@@ -155,6 +155,11 @@ async def lock_follower(tx: WriteTransaction, brand_id: BrandId, follower: str) 
     return row[0] if row else None
 
 
+async def find_follower(tx: ReadTransaction, brand_id: BrandId, follower: str) -> int | None:
+    row = await tx.row(_SQL["find_follower"], {"brand_id": brand_id, "follower": follower})
+    return row[0] if row else None
+
+
 async def list_followed(tx: ReadTransaction, follower: str) -> list[TupleRow]:
     """brand_id, after_seq, last seq; of brands with events that it has not seen."""
     return await tx.rows(_SQL["list_followed"], {"follower": follower})

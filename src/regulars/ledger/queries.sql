@@ -125,3 +125,18 @@ select ledger_expire_holds(%(count_max)s);
 
 -- name: list_brands
 select distinct brand_id from ledger_assets order by brand_id;
+
+-- name: lock_accounts
+-- In the order in which everybody locks them.
+select a.account_id from ledger_accounts a where a.account_id = any(%(account_ids)b::bigint[]) and a.keeps <> 'entries'
+order by a.account_id for no key update;
+
+-- name: redate
+select ledger_redate(%(brand_id)s, %(transfer_ids)b::uuid[], %(expires_at)s);
+
+-- name: list_expiring
+select s.code, l.expires_at, sum(l.remaining_minor)
+from ledger_accounts a join ledger_assets s using (asset_id) join ledger_lots l using (account_id)
+where a.brand_id = %(brand_id)s and a.name = any(%(names)s::text[])
+    and l.is_open and l.expires_at < 'infinity' and l.expires_at > %(now)s
+group by s.code, l.expires_at order by l.expires_at, s.code;

@@ -403,3 +403,35 @@ def _to_posted(rows: Sequence[TupleRow]) -> Posted:
 async def sweep(tx: WriteTransaction, brand_id: BrandId, *, at: datetime | None = None) -> int:
     """Post what has expired of a brand's lots; how many accounts it was of, SWEPT_MAX at most."""
     return await store.expire_lots(tx, brand_id, at, SWEPT_MAX)
+
+
+# --- for whoever drives accounts by rules ---------------------------------------------------------------------------------
+
+
+async def lock_accounts(tx: WriteTransaction, brand_id: BrandId, holders: Holders, names: Sequence[str]) -> None:
+    """Open and lock the accounts of these names until commit, in the order in which everybody locks them."""
+    accounts, _ = await ensure_accounts(tx, brand_id, holders, names)
+    await store.lock_accounts(tx, sorted(set(accounts.values())))
+
+
+async def redate(
+    tx: WriteTransaction, brand_id: BrandId, transfer_ids: Sequence[UUID], expires_at: datetime | None
+) -> int:
+    """What these transfers credited expires at another moment, None never; what had expired and now should not have.
+
+    That much the caller posts back from breakage. What the lots said before is kept.
+    """
+    return await store.redate(tx, brand_id, transfer_ids, expires_at)
+
+
+async def get_available(tx: ReadTransaction, brand_id: BrandId, name: str, now: datetime) -> int:
+    """What an account could spend, less what it owes; 0 where nothing was posted to it."""
+    row = await store.find_account(tx, brand_id, name, now)
+    return 0 if row is None else row[4]
+
+
+async def list_expiring(
+    tx: ReadTransaction, brand_id: BrandId, names: Sequence[str], now: datetime
+) -> list[tuple[str, datetime, int]]:
+    """Asset, when and how much of these accounts will expire, soonest first."""
+    return [(row[0], row[1], int(row[2])) for row in await store.list_expiring(tx, brand_id, names, now)]

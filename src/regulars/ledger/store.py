@@ -176,3 +176,22 @@ async def expire_holds(tx: WriteTransaction, count_max: int) -> int:
 async def list_brands(tx: ReadTransaction) -> list[BrandId]:
     """Those that have an asset."""
     return [BrandId(row[0]) for row in await tx.rows(SQL["list_brands"])]
+
+
+async def lock_accounts(tx: WriteTransaction, account_ids: Sequence[int]) -> None:
+    """Until commit."""
+    await tx.rows(SQL["lock_accounts"], {"account_ids": list(account_ids)})
+
+
+async def redate(
+    tx: WriteTransaction, brand_id: BrandId, transfer_ids: Sequence[UUID], expires_at: datetime | None
+) -> int:
+    """What had expired and is to be given back."""
+    params = {"brand_id": brand_id, "transfer_ids": list(transfer_ids), "expires_at": expires_at}
+    row = await tx.row(SQL["redate"], params)
+    return row[0] if row else 0
+
+
+async def list_expiring(tx: ReadTransaction, brand_id: BrandId, names: Sequence[str], now: datetime) -> list[TupleRow]:
+    """asset, when, how much; soonest first."""
+    return await tx.rows(SQL["list_expiring"], {"brand_id": brand_id, "names": list(names), "now": now})

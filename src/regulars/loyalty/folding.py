@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from regulars.conditions.closures import EventFacts, MemberFacts
@@ -39,7 +39,10 @@ from regulars.loyalty.rules import is_eligible
 from regulars.loyalty.streaks import Run, add_day, count_standing
 from regulars.loyalty.tiers import Change, Clock, Credit, Standing, add_credit, advance, missing_to_next, next_due
 
-TICK = timedelta(microseconds=1)
+PAYMENT: Final = "pay:"
+"""How keys of payments begin; a rule's key has its name there, and a sign more."""
+
+TICK: Final = timedelta(microseconds=1)
 
 
 class Mark(NamedTuple):
@@ -123,14 +126,14 @@ class _Mission:
 
 
 def fold(
-    editions: Sequence[Edition], marks: Iterable[Mark], paid: Mapping[str, int], joined_on: date, now: datetime
+    editions: Sequence[Edition], marks: Iterable[Mark], paid: Mapping[str, bool], joined_on: date, now: datetime
 ) -> Folded:
-    """Everything up to `now`. `editions`: all versions, oldest first; `paid`: by key what the ledger let orders draw."""
+    """Everything up to `now`. `editions`: all versions, oldest first; `paid`: by key whether the ledger let it be drawn."""
     return _Fold(editions, paid, joined_on, now).run(marks)
 
 
 class _Fold:
-    def __init__(self, editions: Sequence[Edition], paid: Mapping[str, int], joined_on: date, now: datetime) -> None:
+    def __init__(self, editions: Sequence[Edition], paid: Mapping[str, bool], joined_on: date, now: datetime) -> None:
         self.editions = editions
         self.newest = editions[-1]
         self.paid = paid
@@ -147,12 +150,12 @@ class _Fold:
         return self.newest.zone
 
     def run(self, marks: Iterable[Mark]) -> Folded:
-        orders, refunds = self._settle(marks)
+        orders, shares = self._settle(marks)
         used = {self._edition_of(mark).version for mark in orders} | {self.newest.version}
         self.standings = {one.version: Standing() for one in self.editions if one.version in used}
         for mark in orders:
             self._go_to(mark.facts.occurred_at)
-            if not self._happen(mark, refunds.get(mark.facts.order_id or "", Fraction(0))):
+            if not self._happen(mark, shares.get(mark.seq, Fraction(0))):
                 return self.out
         self._go_to(self.now)
         self._end()
@@ -160,15 +163,15 @@ class _Fold:
 
     # --- what happened at all ---
 
-    def _settle(self, marks: Iterable[Mark]) -> tuple[list[Mark], dict[str, Fraction]]:
-        """Events that count, in their order, each order once and with what is left of its revenue; shares given back."""
+    def _settle(self, marks: Iterable[Mark]) -> tuple[list[Mark], dict[int, Fraction]]:
+        """Events that count, in their order, each order once; by seq which share of it was given back."""
         ordered = sorted(marks, key=lambda mark: (mark.facts.occurred_at, mark.seq))
         given: dict[str, list[Decimal | None]] = {}
         for mark in ordered:
             if mark.facts.order_id and mark.facts.name in self._edition_of(mark).refunds:
                 given.setdefault(mark.facts.order_id, []).append(mark.facts.revenue)
         kept: list[Mark] = []
-        shares: dict[str, Fraction] = {}
+        shares: dict[int, Fraction] = {}
         told: set[tuple[str, str]] = set()
         for mark in ordered:
             order = mark.facts.order_id
@@ -181,16 +184,16 @@ class _Fold:
                 continue
             told.add((mark.facts.name, order))
             share = _share_given(mark.facts.revenue, given.get(order, ()))
-            shares[order] = share
             if share < 1:
                 kept.append(mark)
+                shares[mark.seq] = share
             else:
                 self._give_back(mark)
         return kept, shares
 
     def _give_back(self, mark: Mark) -> None:
         """An order that never was restores what it drew."""
-        asset, key = self._edition_of(mark).programme.paying_asset, f"pay:{mark.seq}"
+        asset, key = self._edition_of(mark).programme.paying_asset, f"{PAYMENT}{mark.seq}"
         if asset is not None and key in self.paid:
             self.out.payments[AwardKey(key, asset)] = 0
 
@@ -268,11 +271,12 @@ class _Fold:
         asset = edition.programme.paying_asset
         if said is None or said < 1 or asset is None or not self._is_judged(mark):
             return Fraction(0)
-        key = AwardKey(f"pay:{mark.seq}", asset)
-        drawn = self.paid.get(key.key)
-        if drawn is None:
+        key = AwardKey(f"{PAYMENT}{mark.seq}", asset)
+        is_drawn = self.paid.get(key.key)
+        if is_drawn is None:
             self.out.unpaid = Payment(key.key, asset, int(said), mark.facts.occurred_at)
             return None
+        drawn = int(said) if is_drawn else 0
         self.out.payments[key] = -(drawn - int(drawn * share))
         return drawn * (1 - share)
 

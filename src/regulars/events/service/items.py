@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from regulars.conditions.closures import ItemFacts
 from regulars.events import store
 from regulars.events.errors import ItemInvalid, ItemUnknown
 from regulars.kernel.errors import DomainError
@@ -19,6 +20,7 @@ ID_CHARACTERS_MAX: Final = 100
 ATTRIBUTES_BYTES_MAX: Final = 64 * 1024
 PRICE_MAX: Final = Decimal(10) ** 13
 PRICE_DECIMALS_MAX: Final = 8
+ITEMS_MAX: Final = 2**31 - 1
 
 ItemRow = tuple[str, str, str | None, str | None, str]
 
@@ -121,6 +123,15 @@ async def get_item(tx: ReadTransaction, brand: Brand, item_id: str) -> dict[str,
     if not rows:
         raise ItemUnknown(f"there is no item {item_id[:100]!r}")
     return show_item(*rows[0])
+
+
+async def load_item_facts(tx: ReadTransaction, brand: Brand, item_ids: Sequence[str] | None) -> dict[str, ItemFacts]:
+    """Those of the items that there are, as conditions look at them; None asks for all."""
+    if item_ids is None:
+        rows = await store.list_items(tx, brand.brand_id, pattern=None, category=None, after="", limit=ITEMS_MAX)
+    else:
+        rows = await store.find_items(tx, brand.brand_id, item_ids) if item_ids else []
+    return {row[0]: ItemFacts(*row[1:5]) for row in rows}
 
 
 async def count_items(tx: ReadTransaction, brand: Brand) -> int:

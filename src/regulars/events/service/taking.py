@@ -5,7 +5,7 @@ find or make the origins, apply traits and aliases, COPY the events into the tai
 lower ones are not committed, since the lock is held until commit.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
@@ -14,7 +14,7 @@ import msgspec
 
 from regulars.events import copying, store
 from regulars.events.model import Call, Rejected
-from regulars.events.segment import from_microseconds
+from regulars.events.segment import Source, from_microseconds, to_microseconds
 from regulars.kernel.errors import DomainError
 from regulars.kernel.ids import BrandId, OriginId
 from regulars.kernel.nesting import is_nested_too_deeply
@@ -27,6 +27,8 @@ from regulars.platform.tenancy import Brand
 
 DEDUPE_DAYS: Final = 35
 IMPORT_SOURCE_ID: Final = 0
+OWN_SOURCE_ID: Final = -1
+"""What the server itself tells."""
 CLAIMS_REMEMBERED_MAX: Final = 200_000
 """Of all brands together: about 80 MB."""
 
@@ -126,6 +128,46 @@ async def take_calls(
         return Taken(outcomes, [], new_origins, epoch)
     places = [at for at in fresh if outcomes[at] == "written"]
     return Taken(outcomes, [(places[at], error) for at, error in problems], new_origins, epoch)
+
+
+async def record_event(
+    tx: WriteTransaction,
+    brand: Brand,
+    origin_id: OriginId,
+    name: str,
+    properties: Mapping[str, Any],
+    *,
+    key: str,
+    now: datetime,
+) -> bool:
+    """An event that the server itself tells of a member; whether it is new: once for a key within 35 days.
+
+    Locks: the brand's lock until commit.
+    """
+    await lock_brand(tx, brand)
+    at, message_id = to_microseconds(now), f"{name}/{key}"
+    call = Call(
+        index=0,
+        type="track",
+        who="",
+        event_id=Source(brand, OWN_SOURCE_ID, at, None).event_id(message_id),
+        message_id=message_id,
+        source_id=OWN_SOURCE_ID,
+        received_at=at,
+        occurred_at=at,
+        original_at=None,
+        sent_at=None,
+        name=name,
+        properties=msgspec.json.encode(properties),
+    )
+    call.row_rest = copying.tail_rest(call)
+    fresh, _ = await _unseen(tx, brand, [call], now, None)
+    if fresh:
+        await ensure_months(tx, now)
+        await _note_seen(tx, brand, [call], fresh)
+        await _copy_events(tx, brand, [(call, origin_id)])
+        await _count_names(tx, brand, [call])
+    return bool(fresh)
 
 
 async def _unseen(

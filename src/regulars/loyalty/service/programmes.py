@@ -16,6 +16,7 @@ from regulars.kernel.clock import instant_text
 from regulars.kernel.ids import BrandId
 from regulars.ledger.service import ensure_assets
 from regulars.loyalty.checking import check_conditions
+from regulars.loyalty.compiling import compile_edition
 from regulars.loyalty.errors import ProgrammeUnknown
 from regulars.loyalty.model import Programme
 from regulars.loyalty.parsing import parse_programme, read_name
@@ -26,8 +27,6 @@ from regulars.platform.tenancy import Brand
 
 FOLLOWER: Final = "loyalty"
 PARSED_MAX: Final = 256
-NOT_DRIVEN: Final = ("vouchers", "rewards", "events", "scores")
-"""What is read, checked and kept, and moves nothing yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,7 @@ async def put_programme(
     read_name(Place(name, "name"))
     programme = parse_programme(written)
     doubts = check_conditions(programme, await get_catalogue(tx, brand))
+    compile_edition(1, now, 0, programme, brand.time_zone)  # what no event tells is refused here
     await ensure_assets(tx, brand, list(programme.assets))
     await following.follow(tx, brand.brand_id, FOLLOWER)
     await store.lock_programme(tx, brand.brand_id, name)
@@ -61,11 +61,6 @@ async def put_programme(
         await store.insert_version(tx, brand.brand_id, name, version, written, now)
         await driving.mark_due(tx, brand.brand_id, name, now)
     warnings = [{"code": one.code, "path": one.path, "message": one.sentence} for one in doubts]
-    warnings += [
-        {"code": "programme.not_driven", "path": f"/{section}", "message": f"{section}: kept, and moves nothing yet"}
-        for section in NOT_DRIVEN
-        if written.get(section)
-    ]
     return {"name": name, "version": version, **({"warnings": warnings} if warnings else {})}
 
 

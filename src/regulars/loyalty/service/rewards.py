@@ -50,6 +50,10 @@ class RedeemBody(msgspec.Struct, forbid_unknown_fields=True):
     programme: str | None = None
 
 
+class EndBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of `POST /api/redemptions/{redemption}/confirm` and `…/release`, where there is one: it says nothing."""
+
+
 async def redeem_reward(
     tx: WriteTransaction, brand: Brand, holders: Holders, name: str, body: RedeemBody, *, now: datetime
 ) -> dict[str, Any]:

@@ -1,0 +1,85 @@
+"""What programmes remember of members: their events as they came, and what conditions could ask of them then."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from regulars.conditions.closures import ItemFacts, MemberFacts
+from regulars.events.happened import read_event
+from regulars.events.service.items import load_item_facts
+from regulars.kernel.ids import BrandId, MemberId
+from regulars.loyalty.dates import local_day
+from regulars.loyalty.folding import Mark
+from regulars.loyalty.service.editions import Programmes
+from regulars.loyalty.store import driving as store
+from regulars.platform.db import ReadTransaction
+from regulars.platform.tenancy import Brand
+
+
+class Remembered(NamedTuple):
+    """A member, the brand's day on which it joined, and its events in the order they came."""
+
+    member_id: MemberId
+    joined_on: date
+    marks: list[Mark]
+
+
+async def remember(
+    tx: ReadTransaction, brand: Brand, programmes: Programmes, member_ids: Sequence[MemberId]
+) -> list[Remembered]:
+    """Members in force, by id."""
+    joined = {MemberId(row[0]): row[1] for row in await store.list_joined(tx, brand.brand_id, member_ids)}
+    marks: dict[MemberId, list[Mark]] = {member_id: [] for member_id in joined}
+    for member_id, seq, name, occurred_at, properties, member in await store.list_marks(
+        tx, brand.brand_id, list(joined)
+    ):
+        facts = read_event(name, msgspec.json.decode(properties), occurred_at)
+        marks[member_id].append(Mark(seq, facts, _read_member(member_id, member)))
+    if programmes.asks_items:
+        items = await load_item_facts(tx, brand, _list_item_ids(mark.facts for own in marks.values() for mark in own))
+        marks = {member_id: [_with_items(mark, items) for mark in own] for member_id, own in marks.items()}
+    return [
+        Remembered(member_id, local_day(joined[member_id], brand.time_zone), marks[member_id])
+        for member_id in sorted(joined)
+    ]
+
+
+async def show_members(tx: ReadTransaction, brand_id: BrandId, member_ids: Sequence[MemberId]) -> dict[MemberId, str]:
+    """What conditions may ask of members, as JSON that a mark keeps."""
+    return {
+        MemberId(row[0]): msgspec.json.encode(row[1:]).decode()
+        for row in await store.list_member_facts(tx, brand_id, member_ids)
+    }
+
+
+async def load_members(
+    tx: ReadTransaction, brand_id: BrandId, member_ids: Sequence[MemberId]
+) -> dict[MemberId, MemberFacts]:
+    """What conditions may ask of members, as it is now."""
+    shown = await show_members(tx, brand_id, member_ids)
+    return {member_id: _read_member(member_id, msgspec.json.decode(text)) for member_id, text in shown.items()}
+
+
+def _read_member(member_id: MemberId, kept: Sequence[Any] | None) -> MemberFacts:
+    if kept is None:
+        return MemberFacts(member_id)
+    traits, tags, consents, kinds, sealed = kept
+    return MemberFacts(
+        member_id,
+        traits,
+        sealed,
+        {tag: (weight, datetime.fromisoformat(until) if until else None) for tag, (weight, until) in tags.items()},
+        {(channel, purpose): granted for channel, purpose, granted in consents},
+        frozenset(kinds),
+    )
+
+
+def _list_item_ids(events: Any) -> list[str]:
+    found = {line.item_id for facts in events for line in facts.lines} | {facts.item_id for facts in events}
+    return sorted(one for one in found if one)
+
+
+def _with_items(mark: Mark, items: Mapping[str, ItemFacts]) -> Mark:
+    return mark._replace(facts=mark.facts._replace(items=items))
