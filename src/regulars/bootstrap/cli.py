@@ -399,13 +399,14 @@ def doctor(home: Home = None, json: Json = False) -> None:
 @app.command()
 def bench(
     name: Annotated[str, typer.Argument(metavar="NAME", help="audience, dispatch, ingest, plan or start.")],
+    light: Annotated[bool, typer.Option("--light", help="A small form, of plan: what it tells is no bar.")] = False,
     json: Json = False,
 ) -> None:
     """Measure speed as a ratio against its bar; ends with 1 where the bar is missed."""
     from regulars.bootstrap.bench.report import show_result
     from regulars.bootstrap.bench.run import run_bench
 
-    result = run_bench(name, lambda text: print(text, file=sys.stderr))
+    result = run_bench(name, lambda text: print(text, file=sys.stderr), is_light=light)
     print(show_result(result, json=json))
     sys.exit(0 if result.ok else EXIT_REFUSED)
 

@@ -7,7 +7,7 @@ more with values that are only believed, weighed by the true ones; and general s
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -38,6 +38,7 @@ GAP_MAX: Final = 1e-4
 SOLVE_SECONDS_MAX: Final = 3.0
 MEMORY_MIB_MAX: Final = 1_536
 SIZES: Final = (100_000, 300_000, 1_000_000)
+LIGHT_SIZES: Final = (20_000, 50_000, 100_000)
 GROWTH_KIND: Final = "hard"
 ROUNDS: Final = 3
 SAMPLE_MEMBERS: Final = 5_000
@@ -62,18 +63,18 @@ class _Found:
     ranked_range: tuple[float, float] = (0.0, 0.0)
 
 
-def run_plan(say: Say) -> BenchResult:
-    """The whole bench."""
+def run_plan(say: Say, sizes: Sequence[int] = SIZES) -> BenchResult:
+    """The whole bench; `sizes`: numbers of members, rising."""
     found: dict[str, _Found] = {}
     for kind in KINDS:
-        found[kind] = _measure(kind, SIZES[-1])
+        found[kind] = _measure(kind, sizes[-1])
         say(f"{kind}: {_tell(found[kind])}")
-    growth = [middle(_time_solves(make_problem(GROWTH_KIND, size))) for size in SIZES]
-    say(f"growth over {SIZES}: {[round(one, 2) for one in growth]} s")
+    growth = {size: middle(_time_solves(make_problem(GROWTH_KIND, size))) for size in sizes}
+    say(f"growth: {', '.join(f'{size:,} in {one:.2f} s' for size, one in growth.items())}")
     others = _measure_others()
     say(f"on {SAMPLE_MEMBERS:,} members: {others}")
-    say(f"with the database: {SIZES[-1]:,} members are put there, read, planned and written")
-    stored = measure_stored(SIZES[-1])
+    say(f"with the database: {sizes[-1]:,} members are put there, read, planned and written")
+    stored = measure_stored(sizes[-1])
     say(f"with the database: {stored.show()}")
     return _judge(found, growth, others, stored)
 
@@ -84,18 +85,18 @@ def _tell(found: _Found) -> str:
 
 
 def _judge(
-    found: Mapping[str, _Found], growth: list[float], others: Mapping[str, float], stored: StoredTimes
+    found: Mapping[str, _Found], growth: Mapping[int, float], others: Mapping[str, float], stored: StoredTimes
 ) -> BenchResult:
     ratio = min(one.gains["ranked_first_come"] for one in found.values())
-    exponent = growth_exponent(SIZES, growth)
+    exponent = growth_exponent(tuple(growth), list(growth.values()))
     figures: dict[str, Any] = {
-        "members": SIZES[-1],
+        "members": max(growth),
         **{kind: _figures(one) for kind, one in found.items()},
         "gap_bar": GAP_MAX,
         "solve_seconds_bar": SOLVE_SECONDS_MAX,
         "memory_peak_mib_bar": MEMORY_MIB_MAX,
-        "growth_sizes": list(SIZES),
-        "growth_seconds": [round(one, 3) for one in growth],
+        "growth_sizes": list(growth),
+        "growth_seconds": [round(one, 3) for one in growth.values()],
         "growth_exponent": round(exponent, 3),
         "sample_members": SAMPLE_MEMBERS,
         **others,

@@ -1,12 +1,13 @@
 """Which benches there are."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import ClassVar, Final
 
 from regulars.bootstrap.bench.audience import run_audience
 from regulars.bootstrap.bench.dispatch import run_dispatch
 from regulars.bootstrap.bench.ingest import run_ingest
-from regulars.bootstrap.bench.plan import run_plan
+from regulars.bootstrap.bench.plan import LIGHT_SIZES, run_plan
 from regulars.bootstrap.bench.report import BenchResult, Say
 from regulars.bootstrap.bench.start import run_start
 from regulars.kernel.errors import DomainError, Kind
@@ -20,6 +21,10 @@ BENCHES: Final[Mapping[str, Callable[[Say], BenchResult]]] = {
 }
 
 
+LIGHT: Final[Mapping[str, Callable[[Say], BenchResult]]] = {"plan": partial(run_plan, sizes=LIGHT_SIZES)}
+"""Those that have a small form: whether it runs and what holds at any size; its speed is compared with nothing."""
+
+
 class BenchUnknown(DomainError):
     """There is no bench of this name."""
 
@@ -27,8 +32,9 @@ class BenchUnknown(DomainError):
     code: ClassVar[str] = "bench.unknown"
 
 
-def run_bench(name: str, say: Say) -> BenchResult:
+def run_bench(name: str, say: Say, *, is_light: bool = False) -> BenchResult:
     """Run one. Raises: BenchUnknown."""
-    if name not in BENCHES:
-        raise BenchUnknown(f"there is no bench {name!r}; there are: {', '.join(BENCHES)}")
-    return BENCHES[name](say)
+    benches = LIGHT if is_light else BENCHES
+    if name not in benches:
+        raise BenchUnknown(f"there is no {'light ' * is_light}bench {name!r}; there are: {', '.join(benches)}")
+    return benches[name](say)
