@@ -35,6 +35,7 @@ ITEM_ID_KEYS: Final = ("item_id", "product_id", "sku")
 CATEGORY_KEYS: Final = ("category", "item_category")
 QUANTITY_KEYS: Final = ("quantity",)
 PRICE_KEYS: Final = ("price",)
+LINES_KEYS: Final = ("products", "items")
 
 
 class Line(NamedTuple):
@@ -83,7 +84,7 @@ def canonical_event(name: str, properties: Mapping[str, Any]) -> CanonicalEvent:
 
 def list_lines(properties: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The products of an order: Segment's `products`, else GA4's `items`."""
-    for key in ("products", "items"):
+    for key in LINES_KEYS:
         entries = properties.get(key)
         if isinstance(entries, list):
             found = cast("list[object]", entries)

@@ -33,7 +33,8 @@ on conflict (brand_id, name) do nothing;
 select result, code from ledger_post(
     %(brand_id)s, %(at)s, %(ids)b::uuid[], %(kinds)b::text[], %(hashes)b::bytea[], %(bodies)b::bytea[],
     %(line_counts)b::int[], %(accounts)b::bigint[], %(amounts)b::bigint[],
-    %(usable_at)b::timestamptz[], %(expires_at)b::timestamptz[], %(funders)b::text[]
+    %(usable_at)b::timestamptz[], %(expires_at)b::timestamptz[], %(funders)b::text[],
+    p_effective_at => %(effective_at)b::timestamptz[]
 ) order by place;
 
 -- name: hold
@@ -140,3 +141,12 @@ from ledger_accounts a join ledger_assets s using (asset_id) join ledger_lots l 
 where a.brand_id = %(brand_id)s and a.name = any(%(names)s::text[])
     and l.is_open and l.expires_at < 'infinity' and l.expires_at > %(now)s
 group by s.code, l.expires_at order by l.expires_at, s.code;
+
+-- name: sum_posted
+-- What accounts with lots received (positive) and gave, by asset and kind of transfer; reversals by what they undid.
+select s.code, t.kind, coalesce(r.kind, ''), sum(e.amount_minor)::bigint
+from ledger_entries e join ledger_accounts a using (account_id) join ledger_assets s using (asset_id)
+join ledger_transfers t using (transfer_no)
+left join ledger_transfers r on r.transfer_no = t.reverses_no
+where a.brand_id = %(brand_id)s and a.keeps = 'lots'
+group by s.code, t.kind, coalesce(r.kind, '') order by 1, 2, 3;

@@ -435,3 +435,11 @@ async def list_expiring(
 ) -> list[tuple[str, datetime, int]]:
     """Asset, when and how much of these accounts will expire, soonest first."""
     return [(row[0], row[1], int(row[2])) for row in await store.list_expiring(tx, brand_id, names, now)]
+
+
+async def list_totals(tx: ReadTransaction, brand: Brand) -> list[dict[str, Any]]:
+    """What members received (positive) and gave, by asset and kind of transfer; of reversals by what they undid."""
+    return [
+        {"asset": row[0], "kind": row[1], "reverses": row[2] or None, "amount": str(row[3])}
+        for row in await store.sum_posted(tx, brand.brand_id)
+    ]

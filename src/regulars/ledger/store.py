@@ -75,6 +75,7 @@ async def post(
         "usable_at": [line.usable_at for line in lines],
         "expires_at": [line.expires_at for line in lines],
         "funders": [line.funder for line in lines],
+        "effective_at": [one.effective_at for one in transfers],
     }
     return [(row[0], row[1]) for row in await tx.rows(SQL["post"], params)]
 
@@ -195,3 +196,8 @@ async def redate(
 async def list_expiring(tx: ReadTransaction, brand_id: BrandId, names: Sequence[str], now: datetime) -> list[TupleRow]:
     """asset, when, how much; soonest first."""
     return await tx.rows(SQL["list_expiring"], {"brand_id": brand_id, "names": list(names), "now": now})
+
+
+async def sum_posted(tx: ReadTransaction, brand_id: BrandId) -> list[TupleRow]:
+    """asset, kind, kind of what it reverses or nothing, amount."""
+    return await tx.rows(SQL["sum_posted"], {"brand_id": brand_id})

@@ -44,6 +44,8 @@ class Earned:
     asset: Name
     amount: int
     funder: Name | None
+    base: int
+    """What it would be without any multiplier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,11 @@ def earn(
         for effect in rule.award:
             if isinstance(effect, AwardFixed | AwardPer | AwardLadder):
                 factor = times.get(effect.asset, Fraction(1)) * _times_of(programme, effect.asset, level)
-                amount = round_points(amount_of(effect, number_of) * factor, effect.round)
+                plain = amount_of(effect, number_of)
+                amount = round_points(plain * factor, effect.round)
                 if amount > 0:
-                    found.append(Earned(rule.name, effect.asset, amount, rule.funder))
+                    base = round_points(plain, effect.round)
+                    found.append(Earned(rule.name, effect.asset, amount, rule.funder, base))
     return found
 
 

@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo
 from regulars.conditions.closures import NOBODY_PERSONAL, EventFacts, MemberFacts
 from regulars.conditions.closures_history import Goal, History, HoldsOf, compile_goal, compile_history
 from regulars.conditions.lower import Personal
-from regulars.loyalty.checking import get_target
+from regulars.conditions.tree import LINE_FIELDS, Did, Node, list_leaves
+from regulars.conditions.tree import Sequence as SequenceLeaf
+from regulars.loyalty.checking import get_target, list_conditions
 from regulars.loyalty.model import (
     Badge,
     EarnRule,
@@ -70,6 +72,17 @@ class Edition:
     def refunds(self) -> frozenset[str]:
         """The names of what gives an order back."""
         return frozenset(self.names_of(self.programme.returns.event))
+
+    @cached_property
+    def asks_lines(self) -> bool:
+        """Whether anything is asked of an order's lines."""
+        said = {
+            name
+            for condition, _ in list_conditions(self.programme)
+            for leaf in list_leaves(condition.tree)
+            for name in _names_in(leaf)
+        }
+        return self.asks_items or not said.isdisjoint({*LINE_FIELDS, "products", "items"})
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -138,6 +151,17 @@ def _ask_mission(mission: Mission, zone: ZoneInfo, names_of: NamesOf, personal: 
     did, _ = get_target(mission.target, "target")
     goal = compile_goal(did, zone, names_of, personal)
     return AskedMission(mission, goal.names, goal)
+
+
+def _names_in(leaf: Node) -> Iterable[str]:
+    """The properties that a leaf says something of."""
+    match leaf:
+        case Did(what, _, aggregates):
+            return [*(one.name for one in what.where), *(one.of or "" for one in aggregates)]
+        case SequenceLeaf(steps, _, by):
+            return [by or "", *(one.name for step in steps for one in step.what.where)]
+        case _:
+            return []
 
 
 def _list_inactive(programme: Programme) -> Iterable[Inactive]:

@@ -62,7 +62,7 @@ class AwardKey(NamedTuple):
 
 @dataclass(slots=True)
 class Award:
-    """Points that should be there. `expires_at` None: never, or by inactivity that has not come."""
+    """Points that should be there, and how many without multipliers. `expires_at` None: never, or by inactivity to come."""
 
     rule: Name
     amount: int
@@ -70,6 +70,7 @@ class Award:
     expires_at: datetime | None
     funder: Name | None
     version: int
+    base: int
 
 
 class Payment(NamedTuple):
@@ -289,10 +290,11 @@ class _Fold:
             known = self.out.awards.get(place)
             if known is not None:
                 known.amount += one.amount
+                known.base += one.base
             else:
                 policy = policy_of(edition.programme.assets[one.asset], level)
                 until = expires_at(policy, at, self.zone)
-                self.out.awards[place] = Award(one.rule, one.amount, at, until, one.funder, edition.version)
+                self.out.awards[place] = Award(one.rule, one.amount, at, until, one.funder, edition.version, one.base)
             if tiers is not None and one.asset == tiers.asset:
                 credit += one.amount
         if credit:

@@ -327,7 +327,7 @@ create function ledger_post(
     p_ids uuid[], p_kinds text[], p_hashes bytea[], p_bodies bytea[], p_line_counts int[],
     p_accounts bigint[], p_amounts bigint[], p_usable_at timestamptz[], p_expires_at timestamptz[], p_funders text[],
     p_is_explicit boolean default false, p_reverses_no bigint default null,
-    p_lot_ids bigint[] default '{}', p_lot_amounts bigint[] default '{}'
+    p_lot_ids bigint[] default '{}', p_lot_amounts bigint[] default '{}', p_effective_at timestamptz[] default '{}'
 ) returns table (place int, result text, code text) language plpgsql as $$
 #variable_conflict use_column
 declare
@@ -364,7 +364,7 @@ begin
                 continue;
             end if;
             insert into ledger_transfers (brand_id, reverses_no, effective_at, posted_at, id, kind, body_hash, body)
-            values (p_brand_id, p_reverses_no, moment, clock, p_ids[n], p_kinds[n], p_hashes[n], p_bodies[n])
+            values (p_brand_id, p_reverses_no, least(coalesce(p_effective_at[n], moment), clock), clock, p_ids[n], p_kinds[n], p_hashes[n], p_bodies[n])
             on conflict do nothing returning transfer_no into new_no;
             if not found then  -- another call with other accounts posted it just now
                 select t.body_hash into known from ledger_transfers t where t.brand_id = p_brand_id and t.id = p_ids[n];

@@ -1,7 +1,7 @@
 """Events drive programmes: each is taken from the tail once, remembered, and its member's points, levels and badges follow.
 
-A step is one transaction: what came, what it changes in the ledger and how far this is are committed together, so whoever
-dies and whatever comes again, everything happens once. One worker at a time goes through a brand's events.
+What a member should have is folded from all of its events, and what differs is posted in one transaction, so whoever dies
+and whatever comes again, everything happens once. One worker at a time goes through a brand's events.
 """
 
 import asyncio
@@ -37,7 +37,10 @@ from regulars.platform.tenancy import Brand
 
 LOOK_SECONDS: Final = 0.3
 AFTER_FAILURE_SECONDS: Final = 2.0
-EVENTS_AT_ONCE_MAX: Final = 2_000
+EVENTS_AT_ONCE_MAX: Final = 20_000
+"""All of a member's events are gone through again for those that came: the more at once, the less often."""
+
+MEMBERS_AT_ONCE_MAX: Final = 250
 SEQS_AT_ONCE_MAX: Final = 100_000
 DUE_AT_ONCE_MAX: Final = 200
 
@@ -79,7 +82,7 @@ class Driver:
         for brand_id, _, member_id in due:
             by_brand.setdefault(brand_id, set()).add(member_id)
         for brand_id, member_ids in by_brand.items():
-            worked |= await self._try(brand_id, self._end(brand_id, sorted(member_ids)))
+            worked |= await self._try(brand_id, self._drive_some(brand_id, sorted(member_ids)))
         return worked
 
     async def _try(self, brand_id: BrandId, step: Coroutine[Any, Any, bool]) -> bool:
@@ -96,28 +99,18 @@ class Driver:
         self._not_before[brand_id] = time.monotonic() + AFTER_FAILURE_SECONDS
         return False
 
-    async def _end(self, brand_id: BrandId, member_ids: Sequence[MemberId]) -> bool:
-        """What is due although nothing happened: levels that end, balances that lapse."""
-        async with self.database.write() as tx:
-            if await following.lock_follower(tx, brand_id, FOLLOWER) is None:
-                return False
-            brand = await access.get_brand_by_id(tx, brand_id, master_key=self.master_key)
-            programmes = await self.editions.load(tx, brand)
-            if programmes.sets_tags:
-                await lock_brand(tx, brand)
-            await self._drive(tx, brand, programmes, member_ids)
-        return True
-
     async def _follow(self, followed: Followed) -> bool:
-        """One step through a brand's events; whether there is more."""
+        """One step through a brand's events; whether there is more.
+
+        Members are gone through some at a time, so that nobody waits long for their accounts. Who dies in between has
+        not moved on: what was posted is posted, and the rest follows.
+        """
         async with self.database.write() as tx:
             after_seq = await following.lock_follower(tx, followed.brand_id, FOLLOWER)
             if after_seq is None:
                 return False
             brand = await access.get_brand_by_id(tx, followed.brand_id, master_key=self.master_key)
             programmes = await self.editions.load(tx, brand)
-            if programmes.sets_tags:
-                await lock_brand(tx, brand)
             to_seq = min(followed.head_seq, after_seq + SEQS_AT_ONCE_MAX)
             events = await following.list_tail_events(
                 tx, brand.brand_id, programmes.names, after_seq=after_seq, to_seq=to_seq, limit=EVENTS_AT_ONCE_MAX
@@ -125,9 +118,31 @@ class Driver:
             if len(events) == EVENTS_AT_ONCE_MAX:
                 to_seq = events[-1].seq
             member_ids = await self._remember(tx, brand, programmes, events)
-            await self._drive(tx, brand, programmes, member_ids)
-            await following.move_on(tx, brand.brand_id, FOLLOWER, to_seq)
+        for start in range(0, len(member_ids), MEMBERS_AT_ONCE_MAX):
+            chunk = member_ids[start : start + MEMBERS_AT_ONCE_MAX]
+            if not await self._drive_some(brand.brand_id, chunk, after_seq=after_seq):
+                return True
+        async with self.database.write() as tx:
+            if await following.lock_follower(tx, brand.brand_id, FOLLOWER) == after_seq:
+                await following.move_on(tx, brand.brand_id, FOLLOWER, to_seq)
         return to_seq < followed.head_seq
+
+    async def _drive_some(
+        self, brand_id: BrandId, member_ids: Sequence[MemberId], *, after_seq: int | None = None
+    ) -> bool:
+        """False where another is at it, or was: then the follower is not at `after_seq` any more."""
+        async with self.database.write() as tx:
+            found = await following.lock_follower(tx, brand_id, FOLLOWER)
+            if found is None or (after_seq is not None and found != after_seq):
+                return False
+            brand = await access.get_brand_by_id(tx, brand_id, master_key=self.master_key)
+            programmes = await self.editions.load(tx, brand)
+            if programmes.sets_tags:
+                await lock_brand(tx, brand)
+            remembered = await remember(tx, brand, programmes, member_ids)
+            for name, editions in programmes.editions.items():
+                await drive_members(tx, brand, self.holders, name, editions, remembered, now=self.clock())
+        return True
 
     async def _remember(
         self, tx: WriteTransaction, brand: Brand, programmes: Programmes, events: Sequence[TailEvent]
@@ -152,15 +167,6 @@ class Driver:
         if rows:
             await store.insert_marks(tx, brand.brand_id, rows)
         return sorted(set(members.values()))
-
-    async def _drive(
-        self, tx: WriteTransaction, brand: Brand, programmes: Programmes, member_ids: Sequence[MemberId]
-    ) -> None:
-        if not member_ids:
-            return
-        remembered = await remember(tx, brand, programmes, member_ids)
-        for name, editions in programmes.editions.items():
-            await drive_members(tx, brand, self.holders, name, editions, remembered, now=self.clock())
 
 
 async def drive_members(

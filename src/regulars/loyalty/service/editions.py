@@ -38,6 +38,10 @@ class Programmes:
         return any(one.asks_items for versions in self.editions.values() for one in versions)
 
     @property
+    def asks_lines(self) -> bool:
+        return any(one.asks_lines for versions in self.editions.values() for one in versions)
+
+    @property
     def sets_tags(self) -> bool:
         """Whether members are changed, under the brand's lock."""
         return any(

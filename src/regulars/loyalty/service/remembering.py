@@ -9,6 +9,7 @@ import msgspec
 from regulars.conditions.closures import ItemFacts, MemberFacts
 from regulars.events.happened import read_event
 from regulars.events.service.items import load_item_facts
+from regulars.events.vocabulary import LINES_KEYS
 from regulars.kernel.ids import BrandId, MemberId
 from regulars.loyalty.dates import local_day
 from regulars.loyalty.folding import Mark
@@ -35,7 +36,7 @@ async def remember(
     for member_id, seq, name, occurred_at, properties, member in await store.list_marks(
         tx, brand.brand_id, list(joined)
     ):
-        facts = read_event(name, msgspec.json.decode(properties), occurred_at)
+        facts = read_event(name, _read_properties(properties, with_lines=programmes.asks_lines), occurred_at)
         marks[member_id].append(Mark(seq, facts, _read_member(member_id, member)))
     if programmes.asks_items:
         items = await load_item_facts(tx, brand, _list_item_ids(mark.facts for own in marks.values() for mark in own))
@@ -44,6 +45,15 @@ async def remember(
         Remembered(member_id, local_day(joined[member_id], brand.time_zone), marks[member_id])
         for member_id in sorted(joined)
     ]
+
+
+def _read_properties(text: str, *, with_lines: bool) -> dict[str, Any]:
+    """Without an order's lines where nobody asks of them: they are most of its text."""
+    properties: dict[str, Any] = msgspec.json.decode(text)
+    if not with_lines:
+        for key in LINES_KEYS:
+            properties.pop(key, None)
+    return properties
 
 
 async def show_members(tx: ReadTransaction, brand_id: BrandId, member_ids: Sequence[MemberId]) -> dict[MemberId, str]:

@@ -16,6 +16,7 @@ from regulars.audiences.service.saving import get_catalogue
 from regulars.conditions.closures import MemberFacts
 from regulars.events.happened import read_event
 from regulars.events.service.items import load_item_facts
+from regulars.events.vocabulary import canonical_name
 from regulars.history.service.reading import HistoryReader
 from regulars.kernel.ids import MemberId
 from regulars.loyalty.checking import check_conditions
@@ -45,12 +46,19 @@ class Trial:
     badges: Counter[str] = field(default_factory=Counter[str])
     missions: Counter[str] = field(default_factory=Counter[str])
     vouchers: int = 0
+    events: Counter[str] = field(default_factory=Counter[str])
+    by_rule: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
+    multiplied: Counter[str] = field(default_factory=Counter[str])
+    movements: Counter[str] = field(default_factory=Counter[str])
 
     def add(self, edition: Edition, folded: Folded, now: datetime) -> None:
         """One member's."""
         self.members += 1
         for (_, asset), award in folded.awards.items():
             self.awarded[asset] += award.amount
+            rules = self.by_rule.setdefault(asset, Counter[str]())
+            rules[award.rule] += award.base
+            self.multiplied[asset] += award.amount - award.base
             if award.expires_at is None or award.expires_at > now:
                 self.outstanding[asset] += award.amount
         for (_, asset), amount in folded.payments.items():
@@ -58,6 +66,9 @@ class Trial:
         tiers = edition.programme.tiers
         if tiers is not None:
             self.tiers[tiers.levels[folded.standing.level].name] += 1
+        self.movements.update(
+            "up" if one.after > one.before else "down" for one in folded.changes if one.after != one.before
+        )
         self.badges.update(folded.badges)
         self.missions.update({one.name: one.reached for one in folded.missions if one.reached})
         self.vouchers += sum(isinstance(deed.effect, IssueVoucher) for deed in folded.deeds)
@@ -69,7 +80,11 @@ class Trial:
             "members": self.members,
             "awarded": {name: str(self.awarded[name]) for name in programme.assets},
             "liability": {name: str(max(self.outstanding[name], 0)) for name in paying},
+            "by_rule": {name: dict(rules) for name, rules in self.by_rule.items()},
+            "multiplied": dict(self.multiplied),
+            "events": dict(self.events),
             "tiers": dict(self.tiers),
+            "movements": {way: self.movements[way] for way in ("up", "down")},
             "badges": {badge.name: self.badges[badge.name] for badge in programme.badges},
             "missions": {mission.name: self.missions[mission.name] for mission in programme.missions},
             "vouchers": self.vouchers,
@@ -100,6 +115,7 @@ async def try_programme(
                 Mark(seq, read_event(name, msgspec.json.decode(properties), at, items), facts)
                 for _, seq, name, at, properties in rows
             ]
+            trial.events.update(canonical_name(mark.facts.name) for mark in marks)
             joined_on = local_day(joined_at, brand.time_zone)
             trial.add(edition, _fold_paying(edition, marks, joined_on, now), now)
 
