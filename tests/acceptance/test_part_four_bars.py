@@ -108,7 +108,6 @@ def is_taken(brand: Rewarded, calls: list[dict[str, object]]) -> bool:
     return False
 
 
-@LINES
 @pytest.mark.timeout(600)
 def test_balances_are_the_same_in_another_order_redelivered_and_after_a_kill() -> None:
     """1,200 orders of eight members over a year: oldest first, shuffled, all twice, and with web, worker and PostgreSQL killed."""
