@@ -32,8 +32,6 @@ from tests.support.shop import text
 
 pytestmark = pytest.mark.long
 
-SYSTEM = pytest.mark.xfail(strict=True, reason="«6. System accounts are entries-only … floor 0 … and optional cap»")
-
 
 # --- 1 ---------------------------------------------------------------------------------------------------------------
 
@@ -221,7 +219,6 @@ def test_accounts_exist_once_their_asset_does(books: Rewarded) -> None:
     assert books.ask("GET", f"/api/ledger/accounts/{a}")["posted"] == "1", "names hold / as it is, too"
 
 
-@SYSTEM
 def test_an_account_may_have_a_floor_and_a_cap_and_be_closed(ledger: Rewarded) -> None:
     path = f"/api/ledger/accounts/{encoded(ledger.of('a'))}"
     ledger.ask("PUT", path, {"floor": "-50", "cap": "200"})

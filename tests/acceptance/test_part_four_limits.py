@@ -12,14 +12,11 @@ from tests.support.rewarding import (
 
 pytestmark = pytest.mark.long
 
-LIMITS = pytest.mark.xfail(strict=True, reason="«11. Limits are rules evaluated inside `post` …, race-free»")
-
 
 def put_limit(ledger: Rewarded, name: str, **fields: Any) -> None:
     ledger.ask("PUT", f"/api/ledger/limits/{name}", {"asset": "points", "direction": "out", "per": "1d", **fields})
 
 
-@LIMITS
 def test_no_limit_is_on_by_default_and_one_is_race_free(ledger: Rewarded) -> None:
     """Sixteen spends of 10 at once under 100 a day: ten pass. Taken away, all pass."""
     ledger.credit("a", 1_000)
@@ -34,7 +31,6 @@ def test_no_limit_is_on_by_default_and_one_is_race_free(ledger: Rewarded) -> Non
     ledger.spend("b", 900)
 
 
-@LIMITS
 @pytest.mark.parametrize(("then", "code"), [("step_up", "limit.step_up"), ("review", "limit.review")])
 def test_a_breach_may_ask_for_more_or_be_reviewed(ledger: Rewarded, then: str, code: str) -> None:
     """«review *is* a hold»: captured it is the spend, voided it never was."""
@@ -49,7 +45,6 @@ def test_a_breach_may_ask_for_more_or_be_reviewed(ledger: Rewarded, then: str, c
         assert ledger.figures("a") == (850, 0, 850)
 
 
-@LIMITS
 @pytest.mark.parametrize("kind", ["velocity", "new payee", "direction", "knowledge"])
 def test_a_limit_is_of_velocity_payee_direction_or_knowledge(ledger: Rewarded, kind: str) -> None:
     ledger.credit("a", 1_000)

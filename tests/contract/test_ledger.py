@@ -108,3 +108,60 @@ def test_what_is_wrong_is_named_and_the_rest_lands(brand: Brand, member: str) ->
     assert brand.refused("GET", "/api/ledger/accounts/member:m999999999/points", status=404) == "account.unknown"
     assert brand.refused("GET", "/api/ledger/accounts/points", status=404) == "account.unknown"
     assert brand.refused("PUT", "/api/ledger/assets/points", {"scale": 2}, status=400) == "asset.invalid"
+
+
+def limit(brand: Brand, name: str, *, example: bool = False, **fields: Any) -> dict[str, Any]:
+    body = {"asset": "points", "direction": "in", "per": "1d", **fields}
+    return brand.ask("PUT", f"/api/ledger/limits/{name}", body, example=example)
+
+
+def test_a_limit_is_put_told_and_taken_away(brand: Brand, member: str) -> None:
+    made = limit(brand, "daily", most="1000", payee="new", then="step_up", example=True)
+    one = {"name": "daily", "asset": "points", "direction": "in", "per": "1d", "most": "1000", "count": None}
+    assert made == {**one, "payee": "new", "knowledge": None, "then": "step_up"}
+    limit(brand, "often", count=9)
+    assert brand.ask("GET", "/api/ledger/limits/daily", example=True) == made
+    page = brand.ask("GET", "/api/ledger/limits", params={"limit": 1}, example=True)
+    assert page["limits"] == [made]
+    rest = brand.ask("GET", "/api/ledger/limits", params={"cursor": page["next"]})
+    assert [row["name"] for row in rest["limits"]] == ["often"] and rest["next"] is None
+    for name in ("daily", "often"):
+        assert brand.ask("DELETE", f"/api/ledger/limits/{name}", example=name == "daily") == {"name": name}
+    assert brand.refused("GET", "/api/ledger/limits/daily", status=404, example=True) == "limit.unknown"
+    assert brand.refused("DELETE", "/api/ledger/limits/daily", status=404) == "limit.unknown"
+    path, said = "/api/ledger/limits/daily", {"asset": "points", "direction": "in"}
+    assert brand.refused("PUT", path, said, status=400, example=True) == "limit.invalid"
+    assert brand.refused("PUT", path, {**said, "direction": "up", "most": "1"}, status=400) == "request.invalid"
+
+
+def test_what_a_limit_reviews_is_captured_or_voided(brand: Brand, member: str) -> None:
+    holder = brand.new_member("who is reviewed")
+    limit(brand, "review", most="100", then="review")
+    asked = move(holder, "500")
+    for _ in range(2):
+        (told,) = brand.ask("POST", "/api/ledger/transfers", {"transfers": [asked]})["results"]
+        assert (told["result"], told["code"], told["limit"]) == ("refused", "limit.review", "review")
+        assert told["hold"] == asked["id"]
+    brand.ask("DELETE", "/api/ledger/limits/review")
+    held = brand.ask("GET", "/api/ledger/holds", params={"review": "true"}, example=True)["holds"]
+    assert [(one["id"], one["amount"], one["limit"]) for one in held] == [(asked["id"], "500", "review")]
+    assert brand.refused("GET", "/api/ledger/holds?review=maybe", status=400) == "request.invalid"
+    path = f"/api/ledger/holds/{asked['id']}/capture"
+    assert brand.refused("POST", path, {"amount": "499"}, status=409, example=True) == "hold.not_divisible"
+    assert brand.ask("POST", path, {})["transfer"] == asked["id"]
+    assert post(brand, asked) == ["exists"]
+    assert get_account(brand, f"member:{holder}/points") == ("500", "0", "500")
+    assert brand.ask("GET", "/api/ledger/holds", params={"review": "true"})["holds"] == []
+
+
+def test_an_account_has_terms(brand: Brand, member: str) -> None:
+    holder = brand.new_member("with terms")
+    path = f"/api/ledger/accounts/{encoded(f'member:{holder}/points')}"
+    told = brand.ask("PUT", path, {"floor": "-50", "cap": "200", "knowledge": "verified"}, example=True)
+    assert (told["floor"], told["cap"], told["knowledge"], told["closed"]) == ("-50", "200", "verified", False)
+    assert brand.ask("PUT", path, {"closed": True, "cap": None}) == brand.ask("GET", path)
+    assert told | {"closed": True, "cap": None} == brand.ask("GET", path)
+    assert brand.refused("PUT", path, {"cap": "-51"}, status=400, example=True) == "account.invalid"
+    assert brand.refused("PUT", path, {"ceiling": "5"}, status=400) == "request.invalid"
+    nobody = "/api/ledger/accounts/member:m999999999%2Fpoints"
+    assert brand.refused("PUT", nobody, {"closed": True}, status=404) == "account.unknown"

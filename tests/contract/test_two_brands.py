@@ -35,6 +35,8 @@ def earn_and_hold(brand: Brand, member: str) -> tuple[str, str]:
     brand.ask("POST", "/api/ledger/transfers", {"transfers": [{"id": moved, "kind": HIDDEN, "lines": points}]})
     held = {"id": hold, "account": f"member:{member}/points", "to": "issuer/points", "amount": "2"}
     brand.ask("POST", "/api/ledger/holds", {**held, "expires_at": "2099-01-01T00:00:00Z"})
+    limit = {"asset": "points", "direction": "in", "most": "9", "then": "review"}
+    brand.ask("PUT", f"/api/ledger/limits/{encoded(SECRET)}", limit)
     return moved, hold
 
 
@@ -161,6 +163,8 @@ def walks(owner: dict[str, str], write_key: str) -> dict[str, Walk]:
         "PUT /api/programmes/{name}": Walk({"assets": {"broken": {"redeemable": True}}}),
         **loyalty_walks(owner),
         "PUT /api/ledger/assets/{code}": Walk({"scale": 3}),
+        "PUT /api/ledger/limits/{name}": Walk({"asset": "points", "direction": "in", "most": "0"}),
+        "PUT /api/ledger/accounts/{name}": Walk({"closed": True}, path={"name": f"member:{owner['member']}/points"}),
         "POST /api/ledger/transfers": Walk({"transfers": [{"id": owner["transfer"], "kind": "x", "lines": []}]}),
         "POST /api/ledger/transfers/{transfer}/reverse": Walk({"id": str(uuid.uuid4())}),
         "POST /api/ledger/holds": Walk({"id": owner["hold"], "account": "a", "to": "b", "amount": "1"}),
@@ -212,7 +216,7 @@ def everything(brand: Brand) -> str:
             "/api/programmes",
         )
     ]
-    pages += [brand.ask("GET", f"/api/ledger/{what}") for what in ("assets", "liability", "check")]
+    pages += [brand.ask("GET", f"/api/ledger/{what}") for what in ("assets", "limits", "holds", "liability", "check")]
     plain = [brand.ask("GET", path) for path in ("/api/settings", "/api/events/personal-properties")]
     traits = brand.ask("GET", "/api/traits")["traits"]
     plain.append([one for one in traits if one["name"] not in COMPUTED])  # these come while we look

@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from regulars.kernel.errors import DomainError
 from regulars.kernel.ids import BrandId
-from regulars.ledger import service, store
+from regulars.ledger import service, store, terms
 from regulars.ledger.model import Line, Outcome, ReversalPolicy, Transfer
+from regulars.ledger.reading import LimitBody, TermsBody
 from regulars.platform.db import Database, ReadTransaction
 from regulars.platform.tenancy import Brand
 from tests.conftest import NOW
@@ -78,6 +80,15 @@ class Books:
                 return (await service.end_hold(tx, self.brand, str(hold_id), capture=capture, body=body))["state"]
         except DomainError as error:
             return error.code
+
+    async def limit(self, name: str = "daily", **fields: Any) -> None:
+        body = {"asset": "points", "direction": "out", "per": "1d", **fields}
+        async with self.database.write() as tx:
+            await terms.put_limit(tx, self.brand, name, msgspec.convert(body, LimitBody))
+
+    async def put(self, account: str, **fields: Any) -> dict[str, Any]:
+        async with self.database.write() as tx:
+            return await terms.put_account(tx, self.brand, self.holders, account, TermsBody(**fields), now=NOW)
 
     async def sweep(self) -> int:
         """Holds, then lots; of how many accounts lots had expired."""

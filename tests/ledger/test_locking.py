@@ -75,11 +75,7 @@ async def test_what_expires_while_a_spend_waits_is_not_spent(books: Books) -> No
 
 async def test_a_limit_counts_what_was_posted_while_a_spend_waited(books: Books) -> None:
     await books.earn("a", 1_000)
-    async with books.database.write() as tx:
-        await tx.execute(
-            "insert into ledger_limits (brand_id, asset_id, holder, direction, window_seconds, amount_max_minor)"
-            " select brand_id, asset_id, 'member', 'out', 86400, 100 from ledger_assets"
-        )
+    await books.limit(most="100")
     first = Transfer(uuid4(), "spend", (Line("member:a/points", -60), Line("issuer/points", 60)))
     async with books.database.write() as tx:
         told = await service.post_transfers(tx, books.brand.brand_id, books.holders, [first])

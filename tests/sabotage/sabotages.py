@@ -200,6 +200,13 @@ SABOTAGES = (
         (f"{LOCKING}::test_a_limit_counts_what_was_posted_while_a_spend_waited",),
     ),
     Sabotage(
+        "what waits for a review is not posted beside it",
+        BOOKS,
+        "if known is null and has_reviews then",
+        "if false then",
+        ("tests/ledger/test_limits.py::test_what_waits_is_not_posted_though_its_limit_is_gone",),
+    ),
+    Sabotage(
         "what is expired is told by PostgreSQL's clock, not the application's",
         "ledger/store.py",
         '        "brand_id": brand_id,\n        "at": at,\n',

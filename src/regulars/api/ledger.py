@@ -1,4 +1,4 @@
-"""Routes of the ledger: assets, transfers, holds, accounts, statements, the check."""
+"""Routes of the ledger: assets, limits, transfers, holds, accounts, statements, the check."""
 
 from typing import Annotated, Any, Final
 
@@ -6,11 +6,21 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from regulars.access.service import Caller
 from regulars.api.bodies import read_json
-from regulars.api.context import access_api, answer_write, context_of, make_cursor, read_limit, read_number_cursor
-from regulars.api.errors import answer
+from regulars.api.context import (
+    access_api,
+    answer_write,
+    context_of,
+    make_cursor,
+    page,
+    read_cursor,
+    read_limit,
+    read_number_cursor,
+)
+from regulars.api.errors import RequestInvalid, answer
 from regulars.api.openapi import CURSOR, LIMIT, TEXT, Schema, asks, takes
-from regulars.ledger import service
+from regulars.ledger import service, terms
 from regulars.ledger.model import AMOUNT_MAX, Outcome
+from regulars.ledger.reading import LimitBody, TermsBody
 from regulars.platform.db import WriteTransaction
 
 router = APIRouter(prefix="/api/ledger", tags=["ledger"])
@@ -57,6 +67,44 @@ async def put_asset(request: Request, caller: CallerOf, code: str) -> Response:
 
     async def perform(tx: WriteTransaction) -> Any:
         return await service.put_asset(tx, caller.brand, code, body)
+
+    return await answer_write(request, caller, perform)
+
+
+@router.get("/limits", summary="All limits", openapi_extra=asks(limit=LIMIT, cursor=CURSOR))
+async def list_limits(request: Request, caller: CallerOf) -> Response:
+    """What members' accounts may move, in name order; none is there until it is put."""
+    limit = read_limit(request)
+    async with context_of(request).database.read() as tx:
+        found = await terms.list_limits(tx, caller.brand, after=read_cursor(request) or "", limit=limit)
+    return answer(page("limits", found, limit, lambda row: row["name"]))
+
+
+@router.get("/limits/{name}", summary="A limit")
+async def get_limit(request: Request, caller: CallerOf, name: str) -> Response:
+    """As it stands."""
+    async with context_of(request).database.read() as tx:
+        return answer(await terms.get_limit(tx, caller.brand, name))
+
+
+@router.put("/limits/{name}", summary="Put a limit", openapi_extra=takes(LimitBody))
+async def put_limit(request: Request, caller: CallerOf, name: str) -> Response:
+    """How much, or how often, a member's account may give or receive. It stands against every transfer from now on."""
+    body = await read_json(request, LimitBody)
+
+    async def perform(tx: WriteTransaction) -> Any:
+        return await terms.put_limit(tx, caller.brand, name, body)
+
+    return await answer_write(request, caller, perform)
+
+
+@router.delete("/limits/{name}", summary="Take a limit away")
+async def delete_limit(request: Request, caller: CallerOf, name: str) -> Response:
+    """What waits for a review on its account still does."""
+
+    async def perform(tx: WriteTransaction) -> Any:
+        await terms.delete_limit(tx, caller.brand, name)
+        return {"name": name}
 
     return await answer_write(request, caller, perform)
 
@@ -114,6 +162,24 @@ async def post_hold(request: Request, caller: CallerOf) -> Response:
     return await answer_write(request, caller, perform)
 
 
+@router.get(
+    "/holds",
+    summary="What is held",
+    openapi_extra=asks(review={"type": "boolean", "default": False}, limit=LIMIT, cursor=CURSOR),
+)
+async def list_holds(request: Request, caller: CallerOf) -> Response:
+    """Open holds, newest first. `review=true`: those alone that a limit made, to be captured or voided."""
+    limit, before = read_limit(request), read_number_cursor(request, AMOUNT_MAX)
+    context, review = context_of(request), request.query_params.get("review", "false")
+    if review not in ("true", "false"):
+        raise RequestInvalid(f"review {review[:20]!r} is neither true nor false", path="review", suggestion="true")
+    async with context.database.read() as tx:
+        rows = await service.list_holds(
+            tx, caller.brand, is_reviewed=review == "true", before=before, limit=limit, now=context.clock()
+        )
+    return answer(_page("holds", rows, limit))
+
+
 @router.post("/holds/{hold}/capture", summary="Capture a hold", openapi_extra=takes({"type": "object"}, optional=True))
 async def capture_hold(request: Request, caller: CallerOf, hold: str) -> Response:
     """Take all of it, or `amount`; the rest is free again."""
@@ -146,16 +212,26 @@ async def get_statement(request: Request, caller: CallerOf, name: str) -> Respon
         rows = await service.list_statement(
             tx, caller.brand, context.holders, name, before=before, limit=limit, now=context.clock()
         )
-    following = make_cursor(rows[-1][0]) if len(rows) == limit else None
-    return answer({"entries": [row for _, row in rows], "next": following})
+    return answer(_page("entries", rows, limit))
 
 
 @router.get("/accounts/{name:path}", summary="An account's balance")
 async def get_account(request: Request, caller: CallerOf, name: str) -> Response:
-    """What was posted, what of it is held, and what can be spent now."""
+    """What was posted, what of it is held, what can be spent now, and what the account may."""
     context = context_of(request)
     async with context.database.read() as tx:
         return answer(await service.get_account(tx, caller.brand, context.holders, name, now=context.clock()))
+
+
+@router.put("/accounts/{name:path}", summary="Say what an account may", openapi_extra=takes(TermsBody))
+async def put_account(request: Request, caller: CallerOf, name: str) -> Response:
+    """Its floor, its cap, whether it is closed, and what is known of its holder. What is left out stays."""
+    body, context = await read_json(request, TermsBody), context_of(request)
+
+    async def perform(tx: WriteTransaction) -> Any:
+        return await terms.put_account(tx, caller.brand, context.holders, name, body, now=context.clock())
+
+    return await answer_write(request, caller, perform)
 
 
 @router.get("/liability", summary="What is outstanding")
@@ -173,5 +249,10 @@ async def check_books(request: Request, caller: CallerOf) -> Response:
 
 
 def _show(one: Outcome) -> dict[str, Any]:
-    told = {"code": one.code, "path": one.path, "message": one.message}
+    told = {"code": one.code, "path": one.path, "message": one.message, "limit": one.limit, "hold": one.hold}
     return {"id": one.id, "result": one.result, **{name: value for name, value in told.items() if value is not None}}
+
+
+def _page(things: str, rows: list[tuple[int, dict[str, Any]]], limit: int) -> dict[str, Any]:
+    following = make_cursor(rows[-1][0]) if len(rows) == limit else None
+    return {things: [row for _, row in rows], "next": following}

@@ -18,6 +18,12 @@ class DurationInvalid(DomainError):
     code: ClassVar[str] = "duration.invalid"
 
 
+def duration_text(duration: timedelta) -> str:
+    """As it is written, in the greatest unit that says it whole: 30 × 24 hours give `30d`. Whole minutes."""
+    minutes = duration // timedelta(minutes=1)
+    return next(f"{minutes // each}{unit}" for unit, each in (("d", 1_440), ("h", 60), ("m", 1)) if minutes % each == 0)
+
+
 def parse_duration(text: str) -> timedelta:
     """`30d` gives 30 × 24 hours. Raises: DurationInvalid, also above ten years."""
     match = _TEXT.fullmatch(text)

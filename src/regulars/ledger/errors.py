@@ -19,6 +19,27 @@ class AccountUnknown(DomainError):
     code: ClassVar[str] = "account.unknown"
 
 
+class AccountInvalid(DomainError):
+    """Terms that an account cannot have: a cap below its floor, or a floor where no balance is kept."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "account.invalid"
+
+
+class LimitInvalid(DomainError):
+    """A limit that limits nothing, of an asset that is not there, or with a wrong amount or duration."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "limit.invalid"
+
+
+class LimitUnknown(DomainError):
+    """The brand has no limit of this name."""
+
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "limit.unknown"
+
+
 class TransferInvalid(DomainError):
     """A request of the ledger with a missing or wrong field: no transfer of it was looked at."""
 
@@ -52,6 +73,13 @@ class HoldExceeded(DomainError):
 
     kind: ClassVar[Kind] = Kind.CONFLICT
     code: ClassVar[str] = "hold.exceeded"
+
+
+class HoldNotDivisible(DomainError):
+    """A transfer that waits for a review is captured whole or voided: a part of it is another transfer."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "hold.not_divisible"
 
 
 class TransferUnknown(DomainError):

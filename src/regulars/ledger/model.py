@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
@@ -46,6 +46,27 @@ class Result(StrEnum):
     EXISTS = "exists"
     CONFLICT = "conflict"
     REFUSED = "refused"
+
+
+TOLD: Final[Mapping[str, str]] = {
+    "account.closed": "one of the accounts is closed",
+    "account.unknown": "no such account: its holder or its asset is not there",
+    "asset.not_transferable": "purchased value goes from member to member only where its asset is licensed",
+    "asset.unknown": "the brand has no such asset",
+    "balance.insufficient": "the account has less than that to spend",
+    "balance.over_cap": "the account may not hold so much",
+    "hold.exceeded": "more is to be captured than is held",
+    "hold.not_held": "of this account nothing can be held: it keeps no balance",
+    "hold.expired": "the hold's time is over",
+    "limit.exceeded": "a limit of the account would be passed",
+    "limit.review": "a limit of the account would be passed: somebody has to look at it",
+    "limit.step_up": "a limit of the account would be passed: ask the holder to prove more, and say what is known then",
+    "transfer.already_reversed": "all of it has been reversed",
+    "transfer.is_reversal": "a reversal is not reversed: post it again",
+    "transfer.not_divisible": "a part can be reversed of a transfer with two lines only",
+    "transfer.reverses_too_much": "less of it is left to be reversed",
+}
+"""What a refusal's code means, in a sentence's words."""
 
 
 class ReversalPolicy(StrEnum):
@@ -125,13 +146,53 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A transfer's result; of a refused one the code, and where in it and why."""
+    """A transfer's result; of a refused one the code, and where in it and why.
+
+    `limit`: whose it would have passed; `hold`: under which it waits until that is reviewed.
+    """
 
     id: str
     result: Result
     code: str | None = None
     path: str | None = None
     message: str | None = None
+    limit: str | None = None
+    hold: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is to become of an account's terms; None: it stays. Amounts are minor units."""
+
+    floor: int | None
+    cap: int | None
+    is_uncapped: bool
+    is_closed: bool | None
+    knowledge: str | None
+
+    @property
+    def is_of_balance(self) -> bool:
+        """Says more than whether the account is closed."""
+        return self.is_uncapped or (self.floor, self.cap, self.knowledge) != (None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How much, or how often, a member's account may give (`out`) or receive (`in`) within `per`; None: each transfer by itself.
+
+    `is_of_new_payees`: of what goes to (comes from) members with whom it had not dealt before. `knowledge`: of accounts of
+    whose holder this is known; None: of all. `then`: what becomes of a transfer that would pass it.
+    """
+
+    name: str
+    asset: str
+    direction: str
+    per: timedelta | None
+    amount_max: int | None
+    count_max: int | None
+    is_of_new_payees: bool
+    knowledge: str | None
+    then: str
 
 
 def encode_body(value: Mapping[str, Any]) -> bytes:

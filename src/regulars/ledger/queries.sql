@@ -30,7 +30,7 @@ order by name
 on conflict (brand_id, name) do nothing;
 
 -- name: post
-select result, code from ledger_post(
+select result, code, limit_name, is_held from ledger_post(
     %(brand_id)s, %(at)s, %(ids)b::uuid[], %(kinds)b::text[], %(hashes)b::bytea[], %(bodies)b::bytea[],
     %(line_counts)b::int[], %(accounts)b::bigint[], %(amounts)b::bigint[],
     %(usable_at)b::timestamptz[], %(expires_at)b::timestamptz[], %(funders)b::text[],
@@ -38,12 +38,12 @@ select result, code from ledger_post(
 ) order by place;
 
 -- name: hold
-select result, code from ledger_hold(
+select result, code, limit_name from ledger_hold(
     %(brand_id)s, %(id)s, %(hash)b, %(body)b, %(account_id)s, %(to_account_id)s, %(amount)s::bigint, %(expires_at)s
 );
 
 -- name: end_hold
-select result, code, state, captured from ledger_end_hold(
+select result, code, state, captured, transfer from ledger_end_hold(
     %(brand_id)s, %(id)s, %(amount)s::bigint, %(transfer_id)s, %(hash)b, %(body)b
 );
 
@@ -65,11 +65,13 @@ select a.account_id, a.keeps,
     a.held_minor,
     case a.keeps
         when 'entries' then coalesce(e.total, 0)
-        when 'balance' then a.posted_minor - a.held_minor - a.floor_minor
-        else greatest(0, ledger_count_free(a.account_id, %(now)s) - a.debt_minor)
+        when 'balance' then least(a.posted_minor - a.held_minor::numeric - a.floor_minor, 9223372036854775807)::bigint
+        else least(greatest(
+            ledger_count_free(a.account_id, %(now)s)::numeric - a.debt_minor - a.floor_minor, 0
+        ), 9223372036854775807)::bigint
     end,
     case when a.keeps = 'entries' then coalesce(e.entries, 0) else a.version end,
-    a.is_closed
+    a.is_closed, a.floor_minor, a.cap_minor, a.knowledge
 from ledger_accounts a
 left join lateral (
     select sum(amount_minor) as total, count(*) as entries from ledger_entries
@@ -150,3 +152,50 @@ join ledger_transfers t using (transfer_no)
 left join ledger_transfers r on r.transfer_no = t.reverses_no
 where a.brand_id = %(brand_id)s and a.keeps = 'lots'
 group by s.code, t.kind, coalesce(r.kind, '') order by 1, 2, 3;
+
+-- name: put_terms
+-- What is null stays, but a cap that is taken away; no row: the cap would be below the floor.
+update ledger_accounts a set
+    floor_minor = coalesce(%(floor)s::bigint, a.floor_minor),
+    cap_minor = case when %(is_uncapped)s then null else coalesce(%(cap)s::bigint, a.cap_minor) end,
+    is_closed = coalesce(%(is_closed)s::boolean, a.is_closed),
+    knowledge = coalesce(%(knowledge)s::text, a.knowledge)
+where a.account_id = %(account_id)s and (%(is_uncapped)s
+    or coalesce(%(cap)s::bigint, a.cap_minor, 9223372036854775807) >= coalesce(%(floor)s::bigint, a.floor_minor))
+returning a.account_id;
+
+-- name: put_limit
+insert into ledger_limits (
+    brand_id, asset_id, name, direction, window_seconds, amount_max_minor, count_max, is_of_new_payees, knowledge, outcome
+)
+select s.brand_id, s.asset_id, %(name)s, %(direction)s, %(window_seconds)s::int, %(amount_max)s::bigint, %(count_max)s::int,
+    %(is_of_new_payees)s, %(knowledge)s::text, %(outcome)s
+from ledger_assets s where s.brand_id = %(brand_id)s and s.code = %(asset)s
+on conflict (brand_id, name) do update set
+    asset_id = excluded.asset_id, direction = excluded.direction, window_seconds = excluded.window_seconds,
+    amount_max_minor = excluded.amount_max_minor, count_max = excluded.count_max,
+    is_of_new_payees = excluded.is_of_new_payees, knowledge = excluded.knowledge, outcome = excluded.outcome
+returning name;
+
+-- name: find_limit
+select l.name, s.code, l.direction, l.window_seconds, l.amount_max_minor, l.count_max, l.is_of_new_payees, l.knowledge, l.outcome
+from ledger_limits l join ledger_assets s using (asset_id)
+where l.brand_id = %(brand_id)s and l.name = %(name)s;
+
+-- name: list_limits
+select l.name, s.code, l.direction, l.window_seconds, l.amount_max_minor, l.count_max, l.is_of_new_payees, l.knowledge, l.outcome
+from ledger_limits l join ledger_assets s using (asset_id)
+where l.brand_id = %(brand_id)s and l.name > %(after)s
+order by l.name limit %(limit)s;
+
+-- name: delete_limit
+delete from ledger_limits where brand_id = %(brand_id)s and name = %(name)s returning name;
+
+-- name: list_holds
+-- Those that are open, newest first.
+select h.hold_no, h.id, a.name, o.name, h.amount_minor, h.created_at, h.expires_at, h.limit_name
+from ledger_holds h
+join ledger_accounts a on a.account_id = h.account_id join ledger_accounts o on o.account_id = h.to_account_id
+where h.brand_id = %(brand_id)s and h.state = 'open' and h.expires_at > %(now)s and h.hold_no < %(before)s
+    and (h.limit_name is not null or not %(is_reviewed)s)
+order by h.hold_no desc limit %(limit)s;

@@ -3,18 +3,32 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from typing import Annotated, Any, Final, Literal, cast
 from uuid import UUID
 
 import msgspec
 
-from regulars.ledger.errors import TransferInvalid
-from regulars.ledger.model import AMOUNT_MAX, Line, Outcome, Result, Transfer, find_unbalanced, parse_account
+from regulars.kernel.durations import DurationInvalid, parse_duration
+from regulars.ledger.errors import AccountInvalid, LimitInvalid, TransferInvalid
+from regulars.ledger.model import (
+    AMOUNT_MAX,
+    ASSET_CODE,
+    Limit,
+    Line,
+    Outcome,
+    Result,
+    Terms,
+    Transfer,
+    find_unbalanced,
+    parse_account,
+)
 
 TRANSFERS_MAX: Final = 1_000
 LINES_MAX: Final = 100
 META_BYTES_MAX: Final = 4_096
 KIND_CHARACTERS_MAX: Final = 40
+LIMIT_NAME_CHARACTERS_MAX: Final = 100
+COUNT_MAX: Final = 2**31 - 1
 _AMOUNT: Final = re.compile(r"-?[1-9][0-9]{0,18}")
 _LINE_FIELDS: Final = frozenset({"account", "amount", "usable_at", "expires_at", "funder"})
 _FIELDS: Final = frozenset({"id", "kind", "lines", "meta"})
@@ -159,6 +173,78 @@ def _read_amount(text: object) -> int | None:
         return None
     amount = int(text)
     return amount if -AMOUNT_MAX <= amount <= AMOUNT_MAX else None
+
+
+def _read_minor(text: str, name: str, error: type[AccountInvalid] | type[LimitInvalid]) -> int:
+    amount = 0 if text == "0" else _read_amount(text)
+    if amount is None:
+        raise error(f'{name} must be a text of whole minor units, as in "300"', path=f"/{name}")
+    return amount
+
+
+class TermsBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What is to be said of an account; what is left out stays."""
+
+    floor: str | msgspec.UnsetType = msgspec.UNSET
+    cap: str | msgspec.UnsetType | None = msgspec.UNSET
+    closed: bool | msgspec.UnsetType = msgspec.UNSET
+    knowledge: str | msgspec.UnsetType = msgspec.UNSET
+
+
+def read_terms(body: TermsBody) -> Terms:
+    """Raises: AccountInvalid."""
+    floor = body.floor if isinstance(body.floor, str) else None
+    cap = body.cap if isinstance(body.cap, str) else None
+    knowledge = body.knowledge if isinstance(body.knowledge, str) else None
+    if knowledge is not None:
+        _check_knowledge(knowledge, AccountInvalid)
+    return Terms(
+        floor=None if floor is None else _read_minor(floor, "floor", AccountInvalid),
+        cap=None if cap is None else _read_minor(cap, "cap", AccountInvalid),
+        is_uncapped=body.cap is None,
+        is_closed=body.closed if isinstance(body.closed, bool) else None,
+        knowledge=knowledge,
+    )
+
+
+def _check_knowledge(text: str, error: type[AccountInvalid] | type[LimitInvalid]) -> None:
+    if not ASSET_CODE.fullmatch(text):
+        said = "knowledge is small letters, digits, - and _, a letter first and no sign last, 40 in all"
+        raise error(said, path="/knowledge", suggestion="verified")
+
+
+class LimitBody(msgspec.Struct, forbid_unknown_fields=True):
+    """How much or how often may be moved, and what becomes of a transfer that would be more."""
+
+    asset: str
+    direction: Literal["in", "out"]
+    per: str | None = None
+    most: str | None = None
+    count: Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)] | None = None
+    payee: Literal["new"] | None = None
+    knowledge: str | None = None
+    then: Literal["refuse", "step_up", "review"] = "refuse"
+
+
+def read_limit(name: str, body: LimitBody) -> Limit:
+    """Raises: LimitInvalid."""
+    if not 1 <= len(name) <= LIMIT_NAME_CHARACTERS_MAX or "/" in name or not name.isprintable():
+        raise LimitInvalid(f"a limit's name has 1 to {LIMIT_NAME_CHARACTERS_MAX} characters, no slash", path="name")
+    most = None if body.most is None else _read_minor(body.most, "most", LimitInvalid)
+    if most is not None and most < 0:
+        raise LimitInvalid("most must not be below zero", path="/most")
+    if most is None and body.count is None:
+        raise LimitInvalid("a limit says how much (most) or how often (count)", path="/most")
+    if body.count is not None and body.per is None:
+        raise LimitInvalid("count needs per: how often within what time", path="/per", suggestion="1d")
+    if body.knowledge is not None:
+        _check_knowledge(body.knowledge, LimitInvalid)
+    try:
+        per = None if body.per is None else parse_duration(body.per)
+    except DurationInvalid as error:
+        raise LimitInvalid(f"per: {error}", path="/per", suggestion="1d") from error
+    is_of_new = body.payee == "new"
+    return Limit(name, body.asset, body.direction, per, most, body.count, is_of_new, body.knowledge, body.then)
 
 
 def read_positive(body: Mapping[str, Any], name: str) -> int:

@@ -20,6 +20,7 @@ from regulars.ledger.errors import (
     HoldEnded,
     HoldExceeded,
     HoldExpired,
+    HoldNotDivisible,
     HoldUnknown,
     TransferInvalid,
     TransferUnknown,
@@ -27,6 +28,7 @@ from regulars.ledger.errors import (
 from regulars.ledger.exporting import Posted
 from regulars.ledger.model import (
     ASSET_CODE,
+    TOLD,
     AccountName,
     Keeps,
     Outcome,
@@ -45,22 +47,6 @@ SWEPT_MAX: Final = 1_000
 POSTED_PAGE: Final = 10_000
 HOLD_SECONDS: Final = 900
 SCALE_MAX: Final = 8
-_TOLD: Final[Mapping[str, str]] = {
-    "account.closed": "one of the accounts is closed",
-    "account.unknown": "no such account: its holder or its asset is not there",
-    "asset.not_transferable": "purchased value goes from member to member only where its asset is licensed",
-    "asset.unknown": "the brand has no such asset",
-    "balance.insufficient": "the account has less than that to spend",
-    "balance.over_cap": "the account may not hold so much",
-    "hold.exceeded": "more is to be captured than is held",
-    "hold.not_held": "of this account nothing can be held: it keeps no balance",
-    "hold.expired": "the hold's time is over",
-    "limit.exceeded": "a limit of the account would be passed",
-    "transfer.already_reversed": "all of it has been reversed",
-    "transfer.is_reversal": "a reversal is not reversed: post it again",
-    "transfer.not_divisible": "a part can be reversed of a transfer with two lines only",
-    "transfer.reverses_too_much": "less of it is left to be reversed",
-}
 
 
 class Holders(Protocol):
@@ -154,14 +140,16 @@ async def post_transfers(
     known = [place for place in range(len(transfers)) if place not in outcomes]
     if known:
         found = await store.post(tx, brand_id, [transfers[place] for place in known], accounts, at=at)
-        for place, (result, code) in zip(known, found, strict=True):
-            one = transfers[place]
-            outcomes[place] = _refused(one, code, paths[place]) if code else Outcome(str(one.id), Result(result))
+        for place, (result, code, limit, is_held) in zip(known, found, strict=True):
+            one, path = transfers[place], paths[place]
+            done = Outcome(str(one.id), Result(result))
+            outcomes[place] = _refused(one, code, path, limit=limit, is_held=is_held) if code else done
     return [outcomes[place] for place in range(len(transfers))]
 
 
-def _refused(transfer: Transfer, code: str, path: str) -> Outcome:
-    return Outcome(str(transfer.id), Result.REFUSED, code, path, _TOLD[code])
+def _refused(transfer: Transfer, code: str, path: str, *, limit: str | None = None, is_held: bool = False) -> Outcome:
+    named = str(transfer.id)
+    return Outcome(named, Result.REFUSED, code, path, TOLD[code], limit, named if is_held else None)
 
 
 async def ensure_accounts(
@@ -239,7 +227,7 @@ async def reverse_transfer(
     )
     if code == "transfer.unknown":
         raise TransferUnknown(f"no transfer {original}")
-    return Outcome(str(transfer_id), Result(result), code, None, _TOLD[code] if code else None), undone
+    return Outcome(str(transfer_id), Result(result), code, None, TOLD[code] if code else None), undone
 
 
 # --- holds --------------------------------------------------------------------------------------------------------------
@@ -264,9 +252,9 @@ async def hold_asked(
     accounts, codes = await ensure_accounts(tx, brand.brand_id, holders, names)
     if codes:
         code = next(iter(codes.values()))
-        return {"id": str(hold_id), "state": None, "result": Result.REFUSED, "code": code, "message": _TOLD[code]}
+        return {"id": str(hold_id), "state": None, "result": Result.REFUSED, "code": code, "message": TOLD[code]}
     asked = {"account": names[0], "to": names[1], "amount": str(amount), "expires_at": said}
-    result, code = await store.hold(
+    result, code, limit = await store.hold(
         tx,
         brand.brand_id,
         hold_id,
@@ -276,7 +264,7 @@ async def hold_asked(
         amount=amount,
         expires_at=expires_at,
     )
-    told = {"code": code, "message": _TOLD[code]} if code else {}
+    told = {"code": code, "message": TOLD[code], **({"limit": limit} if limit else {})} if code else {}
     found = await store.find_hold(tx, brand.brand_id, hold_id)
     return {"id": str(hold_id), "state": found[0] if found else None, "result": result, **told}
 
@@ -292,43 +280,80 @@ def _read_account(body: Mapping[str, Any], field: str) -> str:
 async def end_hold(
     tx: WriteTransaction, brand: Brand, text: str, *, capture: bool, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Capture a hold or void it. Raises: HoldUnknown, HoldExpired, HoldExceeded, HoldEnded, TransferInvalid."""
+    """Capture a hold or void it.
+
+    Raises: HoldUnknown, HoldExpired, HoldExceeded, HoldNotDivisible, HoldEnded, TransferInvalid.
+    """
     hold_id = read_id(text)
     if unknown := sorted(set(body) - ({"amount"} if capture else set())):
         raise TransferInvalid(f"this takes no {unknown[0]!r}", path=f"/{unknown[0]}")
     amount = read_positive(body, "amount") if body.get("amount") is not None else None
     if hold_id is None:
         raise HoldUnknown(f"no hold {text[:40]!r}")
-    transfer_id = uuid5(hold_id, "capture") if capture else None
+    new_id = uuid5(hold_id, "capture") if capture else None
     asked = encode_body({"kind": "capture", "hold": str(hold_id), **({"amount": str(amount)} if amount else {})})
-    result, code, state, captured = await store.end_hold(tx, brand.brand_id, hold_id, amount, transfer_id, asked)
+    result, code, state, captured, transfer_id = await store.end_hold(
+        tx, brand.brand_id, hold_id, amount, new_id, asked
+    )
     if code == "hold.unknown":
         raise HoldUnknown(f"no hold {hold_id}")
     if result not in (Result.CREATED, Result.EXISTS):
         if state == "expired":
             raise HoldExpired(f"hold {hold_id} has expired: what it reserved is free, within a minute")
+        if code == "hold.not_divisible":
+            raise HoldNotDivisible(f"hold {hold_id} waits for a review: capture all of it or void it", path="/amount")
         if state == "open":
-            raise HoldExceeded(f"hold {hold_id}: {_TOLD[code or 'hold.exceeded']}")
+            raise HoldExceeded(f"hold {hold_id}: {TOLD[code or 'hold.exceeded']}")
         raise HoldEnded(f"hold {hold_id} is {state}")
     taken = {"captured": str(captured), "transfer": str(transfer_id)} if capture else {}
     return {"id": str(hold_id), "state": state, **taken}
 
 
+async def list_holds(
+    tx: ReadTransaction, brand: Brand, *, is_reviewed: bool, before: int, limit: int, now: datetime
+) -> list[tuple[int, dict[str, Any]]]:
+    """Open ones, newest first, each with where it stands; `is_reviewed`: those alone that wait for a review."""
+    rows = await store.list_holds(tx, brand.brand_id, is_reviewed=is_reviewed, before=before, limit=limit, now=now)
+    return [
+        (
+            row[0],
+            {
+                "id": str(row[1]),
+                "account": row[2],
+                "to": row[3],
+                "amount": str(row[4]),
+                "created_at": instant_text(row[5]),
+                "expires_at": instant_text(row[6]),
+                "limit": row[7],
+            },
+        )
+        for row in rows
+    ]
+
+
 # --- what it says -------------------------------------------------------------------------------------------------------
+
+
+_NOTHING_POSTED: Final = (0, 0, 0, 0, False, 0, None, "none")
 
 
 async def get_account(
     tx: ReadTransaction, brand: Brand, holders: Holders, text: str, *, now: datetime
 ) -> dict[str, Any]:
-    """Its balance. One that nothing was posted to has zeros where its holder and asset are there. Raises: AccountUnknown."""
+    """Its balance and terms. One that nothing was posted to has zeros where its holder and asset are there. Raises: AccountUnknown."""
     name, row = await _find_account(tx, brand, holders, text, now)
-    posted, held, available, version = (0, 0, 0, 0) if row is None else row[2:6]
+    posted, held, available, version, is_closed, floor, cap, knowledge = row[2:] if row else _NOTHING_POSTED
+    is_kept = name.keeps != Keeps.ENTRIES
     return {
         "account": name.text,
         "posted": str(posted),
         "held": str(held),
         "available": str(available),
-        "version": None if name.keeps == Keeps.ENTRIES else version,
+        "version": version if is_kept else None,
+        "closed": is_closed,
+        "floor": str(floor) if is_kept else None,
+        "cap": None if cap is None else str(cap),
+        "knowledge": knowledge if is_kept else None,
     }
 
 

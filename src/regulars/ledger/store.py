@@ -1,7 +1,8 @@
 """What the ledger keeps in PostgreSQL, written by its functions alone. One function a query."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -9,7 +10,7 @@ from uuid import UUID
 from psycopg.rows import TupleRow
 
 from regulars.kernel.ids import BrandId
-from regulars.ledger.model import Transfer, hash_body
+from regulars.ledger.model import Limit, Terms, Transfer, hash_body
 from regulars.platform.db import ReadTransaction, WriteTransaction
 from regulars.platform.sqlfile import load_queries
 
@@ -58,8 +59,8 @@ async def post(
     accounts: Mapping[str, int],
     *,
     at: datetime | None = None,
-) -> list[tuple[str, str | None]]:
-    """Result and code of each, in order."""
+) -> list[TupleRow]:
+    """result, code, the limit it would have passed, whether it waits for a review; of each, in order."""
     bodies = [one.body() for one in transfers]
     lines = [line for one in transfers for line in one.lines]
     params = {
@@ -77,7 +78,7 @@ async def post(
         "funders": [line.funder for line in lines],
         "effective_at": [one.effective_at for one in transfers],
     }
-    return [(row[0], row[1]) for row in await tx.rows(SQL["post"], params)]
+    return await tx.rows(SQL["post"], params)
 
 
 async def hold(
@@ -90,8 +91,8 @@ async def hold(
     to_account_id: int,
     amount: int,
     expires_at: datetime,
-) -> tuple[str, str | None]:
-    """Result and code."""
+) -> TupleRow:
+    """result, code, the limit it would have passed."""
     params = {
         "brand_id": brand_id,
         "id": hold_id,
@@ -104,13 +105,13 @@ async def hold(
     }
     row = await tx.row(SQL["hold"], params)
     assert row is not None, "a function gives a row"
-    return row[0], row[1]
+    return row
 
 
 async def end_hold(
     tx: WriteTransaction, brand_id: BrandId, hold_id: UUID, amount: int | None, transfer_id: UUID | None, body: bytes
 ) -> TupleRow:
-    """result, code, state, captured."""
+    """result, code, state, captured, transfer."""
     params = {"brand_id": brand_id, "id": hold_id, "amount": amount, "transfer_id": transfer_id}
     row = await tx.row(SQL["end_hold"], {**params, "hash": hash_body(body), "body": body})
     assert row is not None, "a function gives a row"
@@ -120,6 +121,14 @@ async def end_hold(
 async def find_hold(tx: ReadTransaction, brand_id: BrandId, hold_id: UUID) -> TupleRow | None:
     """state, account, to, amount, captured, expires_at."""
     return await tx.row(SQL["find_hold"], {"brand_id": brand_id, "id": hold_id})
+
+
+async def list_holds(
+    tx: ReadTransaction, brand_id: BrandId, *, is_reviewed: bool, before: int, limit: int, now: datetime
+) -> list[TupleRow]:
+    """hold_no, id, account, to, amount, created_at, expires_at, limit; newest first."""
+    params = {"brand_id": brand_id, "is_reviewed": is_reviewed, "before": before, "limit": limit, "now": now}
+    return await tx.rows(SQL["list_holds"], params)
 
 
 async def reverse(
@@ -140,8 +149,41 @@ async def reverse(
 
 
 async def find_account(tx: ReadTransaction, brand_id: BrandId, name: str, now: datetime) -> TupleRow | None:
-    """account_id, keeps, posted, held, available, version, is_closed."""
+    """account_id, keeps, posted, held, available, version, is_closed, floor, cap, knowledge."""
     return await tx.row(SQL["find_account"], {"brand_id": brand_id, "name": name, "now": now})
+
+
+async def put_terms(tx: WriteTransaction, account_id: int, terms: Terms) -> bool:
+    """False where its cap would be below its floor."""
+    return await tx.row(SQL["put_terms"], {"account_id": account_id, **asdict(terms)}) is not None
+
+
+async def put_limit(tx: WriteTransaction, brand_id: BrandId, limit: Limit) -> bool:
+    """False where the asset is not there."""
+    seconds = None if limit.per is None else int(limit.per.total_seconds())
+    params = {**asdict(limit), "brand_id": brand_id, "window_seconds": seconds, "outcome": limit.then}
+    return await tx.row(SQL["put_limit"], params) is not None
+
+
+async def find_limit(tx: ReadTransaction, brand_id: BrandId, name: str) -> Limit | None:
+    row = await tx.row(SQL["find_limit"], {"brand_id": brand_id, "name": name})
+    return _to_limit(row) if row else None
+
+
+async def list_limits(tx: ReadTransaction, brand_id: BrandId, *, after: str, limit: int) -> list[Limit]:
+    """By name."""
+    rows = await tx.rows(SQL["list_limits"], {"brand_id": brand_id, "after": after, "limit": limit})
+    return [_to_limit(row) for row in rows]
+
+
+async def delete_limit(tx: WriteTransaction, brand_id: BrandId, name: str) -> bool:
+    """Whether it was there."""
+    return await tx.row(SQL["delete_limit"], {"brand_id": brand_id, "name": name}) is not None
+
+
+def _to_limit(row: TupleRow) -> Limit:
+    name, asset, direction, seconds, *rest = row
+    return Limit(name, asset, direction, None if seconds is None else timedelta(seconds=seconds), *rest)
 
 
 async def list_entries(tx: ReadTransaction, account_id: int, *, before: int, limit: int) -> list[TupleRow]:

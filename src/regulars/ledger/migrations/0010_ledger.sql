@@ -27,13 +27,16 @@ create table ledger_accounts (
     debt_minor bigint not null default 0 check (debt_minor >= 0),
     version bigint not null default 0,
     is_closed boolean not null default false,
+    knowledge text collate "C" not null default 'none',
     unique (brand_id, name),
     check (keeps <> 'entries' or (posted_minor = 0 and held_minor = 0 and version = 0))
 ) with (fillfactor = 70);
+comment on column ledger_accounts.knowledge is 'what is known of the holder, in the brand''s own words: limits ask for it';
 comment on column ledger_accounts.debt_minor is 'what was clawed back beyond the lots: the next credits pay it';
 
 create table ledger_transfers (
     brand_id int not null,
+    is_counted boolean not null,
     transfer_no bigint generated always as identity,
     reverses_no bigint,
     effective_at timestamptz not null,
@@ -46,6 +49,7 @@ create table ledger_transfers (
 );
 create unique index ledger_transfers_no on ledger_transfers (transfer_no);
 create index ledger_transfers_reversed on ledger_transfers (reverses_no) where reverses_no is not null;
+comment on column ledger_transfers.is_counted is 'by limits: what is taken back or expires is nothing that a holder moved';
 comment on column ledger_transfers.body is 'what was asked, kept byte for byte; body_hash is its SHA-256';
 
 -- No foreign keys: each would lock a row of a hot account at every insert. `ledger check` looks for what they would refuse.
@@ -97,10 +101,15 @@ create table ledger_holds (
     expires_at timestamptz not null,
     body_hash bytea not null,
     body bytea not null,
+    limit_name text collate "C",
     primary key (brand_id, id),
     check (captured_minor between 0 and amount_minor)
 ) with (fillfactor = 80);
 create index ledger_holds_due on ledger_holds (expires_at) where state = 'open';
+create index ledger_holds_out on ledger_holds (account_id) where state = 'open';
+create index ledger_holds_in on ledger_holds (to_account_id) where state = 'open';
+create index ledger_holds_reviewed on ledger_holds (brand_id) where state = 'open' and limit_name is not null;
+comment on column ledger_holds.limit_name is 'for whose sake a transfer waits for a review: id and body are then the transfer''s';
 
 create table ledger_hold_lots (
     hold_no bigint not null,
@@ -111,18 +120,22 @@ create table ledger_hold_lots (
 
 create table ledger_limits (
     brand_id int not null,
-    limit_no int generated always as identity,
     asset_id int not null references ledger_assets (asset_id),
-    holder text collate "C" not null,
+    name text collate "C" not null,
     direction text collate "C" not null check (direction in ('in', 'out')),
     window_seconds int check (window_seconds > 0),
     amount_max_minor bigint check (amount_max_minor >= 0),
     count_max int check (count_max >= 0),
-    primary key (brand_id, limit_no)
+    is_of_new_payees boolean not null,
+    knowledge text collate "C",
+    outcome text collate "C" not null check (outcome in ('refuse', 'step_up', 'review')),
+    primary key (brand_id, name),
+    check (amount_max_minor is not null or count_max is not null),
+    check (window_seconds is not null or count_max is null)
 );
-create index ledger_limits_asset on ledger_limits (asset_id);
+comment on table ledger_limits is 'what each member''s account may give or receive; none is there until it is put';
 comment on column ledger_limits.window_seconds is 'null: each transfer by itself';
-comment on column ledger_limits.holder is 'a kind of holder, as in "member"';
+comment on column ledger_limits.knowledge is 'of accounts with this alone; null: of all';
 
 -- --- what is written is never written again -----------------------------------------------------------------------------
 
@@ -156,21 +169,63 @@ create constraint trigger ledger_entries_balance after insert on ledger_entries
 
 -- --- posting -------------------------------------------------------------------------------------------------------------
 
--- The code of the first limit that a line would break, with the account locked; null: none.
-create function ledger_find_breach(p_account_id bigint, p_amount bigint, p_now timestamptz) returns text
+-- The members with whom an account dealt in a direction (sign of its own amount), and in which transfer first.
+create function ledger_list_known(p_account_id bigint, p_sign int) returns table (account_id bigint, first_no bigint)
 language sql stable as $$
-    select 'limit.exceeded'
-    from ledger_accounts a
-    join ledger_limits l on l.asset_id = a.asset_id and l.holder = split_part(split_part(a.name, '/', 1), ':', 1)
-        and l.direction = case when p_amount < 0 then 'out' else 'in' end
+    select o.account_id, min(o.transfer_no)
+    from ledger_entries m join ledger_entries o using (transfer_no) join ledger_accounts a on a.account_id = o.account_id
+    where m.account_id = p_account_id and sign(m.amount_minor) = p_sign and sign(o.amount_minor) = -p_sign
+        and a.name like 'member:%'
+    group by o.account_id
+$$;
+
+-- The amounts that an account moved in a direction since a moment (null: none), and those that are held, until they are freed.
+-- The newest lines are looked at alone: of an account that is locked to be written, they are in the order of time.
+create function ledger_list_moved(
+    p_account_id bigint, p_sign int, p_since timestamptz, p_clock timestamptz, p_is_of_new_payees boolean
+) returns table (amount_minor bigint) language sql stable as $$
+    select abs(e.amount_minor) from ledger_entries e join ledger_transfers t using (transfer_no)
+    where p_since is not null and e.account_id = p_account_id and sign(e.amount_minor) = p_sign and t.is_counted
+        and e.transfer_no > coalesce((
+            select b.transfer_no from ledger_entries b join ledger_transfers x using (transfer_no)
+            where b.account_id = p_account_id and x.posted_at <= p_since order by b.transfer_no desc limit 1
+        ), 0)
+        and (not p_is_of_new_payees
+            or e.transfer_no in (select k.first_no from ledger_list_known(p_account_id, p_sign) k))
+    union all
+    select h.amount_minor
+    from ledger_holds h
+    join ledger_accounts o on o.account_id = case when p_sign < 0 then h.to_account_id else h.account_id end
+    where p_since is not null and h.state = 'open' and h.expires_at > p_clock
+        and (p_sign < 0 and h.account_id = p_account_id or p_sign > 0 and h.to_account_id = p_account_id)
+        and (not p_is_of_new_payees or o.name like 'member:%'
+            and o.account_id not in (select k.account_id from ledger_list_known(p_account_id, p_sign) k))
+$$;
+
+-- The strictest limit that a transfer's lines would pass, with their accounts locked; no row: none.
+create function ledger_find_breach(p_accounts bigint[], p_amounts bigint[], p_clock timestamptz)
+returns table (code text, limit_name text) language sql stable as $$
+    select case l.outcome when 'refuse' then 'limit.exceeded' else 'limit.' || l.outcome end, l.name
+    from unnest(p_accounts, p_amounts) line (account_id, amount)
+    join ledger_accounts a on a.account_id = line.account_id and a.name like 'member:%'
+    join ledger_limits l on l.brand_id = a.brand_id and l.asset_id = a.asset_id
+        and l.direction = case when line.amount < 0 then 'out' else 'in' end
+        and (l.knowledge is null or l.knowledge = a.knowledge)
+        and (not l.is_of_new_payees or exists (
+            select from unnest(p_accounts, p_amounts) other (account_id, amount) join ledger_accounts o using (account_id)
+            where sign(other.amount) = -sign(line.amount) and o.name like 'member:%' and o.account_id not in (
+                select k.account_id from ledger_list_known(line.account_id, sign(line.amount)::int) k
+            )
+        ))
     cross join lateral (
-        select coalesce(sum(abs(e.amount_minor)), 0) + abs(p_amount) as amount_minor, count(*) + 1 as count
-        from ledger_entries e join ledger_transfers t using (transfer_no)
-        where e.account_id = p_account_id and sign(e.amount_minor) = sign(p_amount)
-            and l.window_seconds is not null and t.posted_at > p_now - make_interval(secs => l.window_seconds)
+        select coalesce(sum(m.amount_minor), 0) + abs(line.amount) as amount_minor, count(*) + 1 as count
+        from ledger_list_moved(
+            line.account_id, sign(line.amount)::int, p_clock - make_interval(secs => l.window_seconds), p_clock,
+            l.is_of_new_payees
+        ) m
     ) seen
-    where a.account_id = p_account_id
-        and (seen.amount_minor > l.amount_max_minor or (l.window_seconds is not null and seen.count > l.count_max))
+    where seen.amount_minor > l.amount_max_minor or seen.count > l.count_max
+    order by array_position('{refuse,step_up,review}', l.outcome), l.name
     limit 1
 $$;
 
@@ -184,10 +239,10 @@ $$;
 -- What was drawn of lots and is to be handed on.
 create type ledger_draw as (asset_id int, amount bigint, usable_at timestamptz, expires_at timestamptz, funder text);
 
--- Why a transfer's lines cannot be posted, with their accounts locked; null: they can.
+-- Why a transfer's lines cannot be posted (or held: what an account may owe cannot), with their accounts locked; null: they
+-- can, as far as no limit stands against it.
 create function ledger_find_refusal(
-    p_accounts bigint[], p_amounts bigint[], p_moment timestamptz, p_clock timestamptz,
-    p_is_explicit boolean, p_has_limits boolean
+    p_accounts bigint[], p_amounts bigint[], p_moment timestamptz, p_is_explicit boolean, p_is_hold boolean
 ) returns text language plpgsql as $$
 declare
     account ledger_accounts;
@@ -197,19 +252,21 @@ declare
 begin
     for i in 1 .. cardinality(p_accounts) loop
         select * into account from ledger_accounts where account_id = p_accounts[i];
+        if p_is_hold then
+            account.floor_minor := greatest(account.floor_minor, 0);
+        end if;
         code := case
             when account.is_closed then 'account.closed'
             when account.keeps = 'entries' then null
             when p_amounts[i] > 0 and account.posted_minor > coalesce(account.cap_minor, 9223372036854775807) - p_amounts[i]
                 or p_amounts[i] < 0 and account.posted_minor < -9223372036854775807 - p_amounts[i] then 'balance.over_cap'
-            when p_is_explicit then null
-            when p_amounts[i] < 0 and account.keeps = 'balance'
+            when p_is_explicit or p_amounts[i] > 0 then null
+            when account.keeps = 'balance'
                 and account.posted_minor - account.held_minor + p_amounts[i] < account.floor_minor
                 then 'balance.insufficient'
-            when p_amounts[i] < 0 and account.keeps = 'lots'
-                and ledger_count_free(account.account_id, p_moment) - account.debt_minor < -p_amounts[i]
+            when account.keeps = 'lots'
+                and ledger_count_free(account.account_id, p_moment) - account.debt_minor + p_amounts[i] < account.floor_minor
                 then 'balance.insufficient'
-            when p_has_limits then ledger_find_breach(account.account_id, p_amounts[i], p_clock)
         end;
         if code is not null then
             return code;
@@ -316,8 +373,43 @@ begin
     end loop;
 end $$;
 
+-- Reserve an amount of an account, which is locked and has so much, for another. False: the id is taken.
+create function ledger_reserve(
+    p_brand_id int, p_id uuid, p_hash bytea, p_body bytea, p_account_id bigint, p_to_account_id bigint, p_amount bigint,
+    p_clock timestamptz, p_expires_at timestamptz, p_limit_name text
+) returns boolean language plpgsql as $$
+declare
+    account ledger_accounts;
+    added_no bigint;
+begin
+    insert into ledger_holds
+        (brand_id, id, account_id, to_account_id, amount_minor, created_at, expires_at, body_hash, body, limit_name)
+    values (p_brand_id, p_id, p_account_id, p_to_account_id, p_amount, p_clock, p_expires_at, p_hash, p_body, p_limit_name)
+    on conflict do nothing returning hold_no into added_no;
+    if added_no is null then
+        return false;
+    end if;
+    select * into account from ledger_accounts where account_id = p_account_id;
+    with free as (
+        select lot_id, remaining_minor - held_minor as free,
+            sum(remaining_minor - held_minor) over (order by expires_at, lot_id) - (remaining_minor - held_minor) as before
+        from ledger_lots
+        where account.keeps = 'lots' and account_id = p_account_id and is_open
+            and usable_at <= p_clock and expires_at > p_clock
+    ), reserved as (
+        insert into ledger_hold_lots (hold_no, lot_id, amount_minor)
+        select added_no, lot_id, least(free, p_amount - before) from free where before < p_amount and free > 0
+        returning lot_id, amount_minor
+    )
+    update ledger_lots l set held_minor = l.held_minor + r.amount_minor from reserved r where l.lot_id = r.lot_id;
+    update ledger_accounts a set held_minor = a.held_minor + p_amount
+    where a.account_id = p_account_id and a.keeps <> 'entries';
+    return true;
+end $$;
+
 -- One batch, in order; each transfer stands alone: `created`, `exists` (same id, same body), `conflict` (same id, another body)
 -- or `refused` with its code, which leaves nothing. `p_line_counts` says how many of the lines are each transfer's.
+-- A limit's review is a hold with the transfer's id and body (`is_held`), if it has two lines and its account can hold it.
 --
 -- Debits of accounts with lots draw what expires soonest; credits get what was drawn handed on with its expiry and funder, and
 -- new lots for the rest. With `p_is_explicit` the lots listed are drawn (or, by a negative amount, given back to) instead,
@@ -327,14 +419,17 @@ create function ledger_post(
     p_ids uuid[], p_kinds text[], p_hashes bytea[], p_bodies bytea[], p_line_counts int[],
     p_accounts bigint[], p_amounts bigint[], p_usable_at timestamptz[], p_expires_at timestamptz[], p_funders text[],
     p_is_explicit boolean default false, p_reverses_no bigint default null,
-    p_lot_ids bigint[] default '{}', p_lot_amounts bigint[] default '{}', p_effective_at timestamptz[] default '{}'
-) returns table (place int, result text, code text) language plpgsql as $$
+    p_lot_ids bigint[] default '{}', p_lot_amounts bigint[] default '{}', p_is_counted boolean default true,
+    p_effective_at timestamptz[] default '{}'
+) returns table (place int, result text, code text, limit_name text, is_held boolean) language plpgsql as $$
 #variable_conflict use_column
 declare
     clock timestamptz;
     moment timestamptz;
     has_limits boolean;
+    has_reviews boolean;
     first_line int;
+    giver int;
     last_line int := 0;
     known bytea;
     new_no bigint;
@@ -347,30 +442,65 @@ begin
     order by a.account_id for no key update;
     clock := clock_timestamp();  -- after the locks: while we waited, something may have expired
     moment := least(coalesce(p_at, clock), clock);
-    has_limits := exists (select 1 from ledger_limits l where l.brand_id = p_brand_id);
+    select not p_is_explicit and exists (select 1 from ledger_limits l where l.brand_id = p_brand_id),
+        not p_is_explicit and exists (
+            select 1 from ledger_holds h
+            where h.brand_id = p_brand_id and h.state = 'open' and h.limit_name is not null
+        )
+    into has_limits, has_reviews;
     for n in 1 .. cardinality(p_ids) loop
         first_line := last_line + 1;
         last_line := last_line + p_line_counts[n];
         place := n;
         code := null;
+        limit_name := null;
+        is_held := false;
         select t.body_hash into known from ledger_transfers t where t.brand_id = p_brand_id and t.id = p_ids[n];
-        if not found then
+        if known is null and has_reviews then
+            select h.body_hash, h.limit_name into known, limit_name from ledger_holds h
+            where h.brand_id = p_brand_id and h.id = p_ids[n] and h.limit_name is not null
+                and h.state = 'open' and h.expires_at > clock;
+            is_held := coalesce(known = p_hashes[n], false);
+        end if;
+        if is_held then
+            code := 'limit.review';
+        elsif known is null then
             code := ledger_find_refusal(
-                p_accounts[first_line:last_line], p_amounts[first_line:last_line], moment, clock, p_is_explicit, has_limits
+                p_accounts[first_line:last_line], p_amounts[first_line:last_line], moment, p_is_explicit, false
             );
-            if code is not null then
-                result := 'refused';
-                return next;
-                continue;
+            if code is null and has_limits then
+                select b.code, b.limit_name into code, limit_name from ledger_find_breach(
+                    p_accounts[first_line:last_line], p_amounts[first_line:last_line], clock
+                ) b;
             end if;
-            insert into ledger_transfers (brand_id, reverses_no, effective_at, posted_at, id, kind, body_hash, body)
-            values (p_brand_id, p_reverses_no, least(coalesce(p_effective_at[n], moment), clock), clock, p_ids[n], p_kinds[n], p_hashes[n], p_bodies[n])
+            if code = 'limit.review' and p_line_counts[n] = 2 then
+                giver := case when p_amounts[first_line] < 0 then first_line else last_line end;
+                is_held := ledger_find_refusal(p_accounts[giver:giver], p_amounts[giver:giver], clock, false, true) is null
+                    and ledger_reserve(
+                        p_brand_id, p_ids[n], p_hashes[n], p_bodies[n],
+                        p_accounts[giver], p_accounts[first_line + last_line - giver], -p_amounts[giver],
+                        clock, clock + interval '7 days', limit_name
+                    );
+                has_reviews := has_reviews or is_held;
+            end if;
+        end if;
+        if code is not null then
+            result := 'refused';
+            return next;
+            continue;
+        end if;
+        new_no := null;
+        if known is null then
+            insert into ledger_transfers
+                (brand_id, is_counted, reverses_no, effective_at, posted_at, id, kind, body_hash, body)
+            values (
+                p_brand_id, p_is_counted, p_reverses_no, least(coalesce(p_effective_at[n], moment), clock), clock,
+                p_ids[n], p_kinds[n], p_hashes[n], p_bodies[n]
+            )
             on conflict do nothing returning transfer_no into new_no;
             if not found then  -- another call with other accounts posted it just now
                 select t.body_hash into known from ledger_transfers t where t.brand_id = p_brand_id and t.id = p_ids[n];
             end if;
-        else
-            new_no := null;
         end if;
         if new_no is null then
             result := case when known = p_hashes[n] then 'exists' else 'conflict' end;
@@ -426,6 +556,7 @@ alter function ledger_find_refusal set plan_cache_mode = force_generic_plan;
 alter function ledger_draw_lots set plan_cache_mode = force_generic_plan;
 alter function ledger_move_lots set plan_cache_mode = force_generic_plan;
 alter function ledger_add_lots set plan_cache_mode = force_generic_plan;
+alter function ledger_reserve set plan_cache_mode = force_generic_plan;
 alter function ledger_post set plan_cache_mode = force_generic_plan;
 
 -- --- holds ---------------------------------------------------------------------------------------------------------------
@@ -434,46 +565,37 @@ alter function ledger_post set plan_cache_mode = force_generic_plan;
 create function ledger_hold(
     p_brand_id int, p_id uuid, p_hash bytea, p_body bytea,
     p_account_id bigint, p_to_account_id bigint, p_amount bigint, p_expires_at timestamptz,
-    out result text, out code text
+    out result text, out code text, out limit_name text
 ) language plpgsql as $$
 declare
-    account ledger_accounts;
     known bytea;
     clock timestamptz;
-    added_no bigint;
 begin
-    select * into account from ledger_accounts where account_id = p_account_id for no key update;
+    perform 1 from ledger_accounts where account_id in (p_account_id, p_to_account_id) and keeps <> 'entries'
+    order by account_id for no key update;
     clock := clock_timestamp();
     select body_hash into known from ledger_holds where brand_id = p_brand_id and id = p_id;
     if known is null then
         code := case
-            when account.keeps = 'entries' then 'hold.not_held'
+            when exists (select from ledger_accounts where account_id = p_account_id and keeps = 'entries')
+                then 'hold.not_held'
             when p_expires_at <= clock then 'hold.expired'
-            else ledger_find_refusal(array[p_account_id], array[-p_amount], clock, clock, false, true)
+            else ledger_find_refusal(
+                array[p_account_id, p_to_account_id], array[-p_amount, p_amount], clock, false, true
+            )
         end;
+        if code is null then
+            select b.code, b.limit_name into code, limit_name from ledger_find_breach(
+                array[p_account_id, p_to_account_id], array[-p_amount, p_amount], clock
+            ) b;
+        end if;
         if code is not null then
             result := 'refused';
             return;
         end if;
-        insert into ledger_holds
-            (brand_id, id, account_id, to_account_id, amount_minor, created_at, expires_at, body_hash, body)
-        values (p_brand_id, p_id, p_account_id, p_to_account_id, p_amount, clock, p_expires_at, p_hash, p_body)
-        on conflict do nothing returning hold_no into added_no;
-        if added_no is not null then
-            with free as (
-                select lot_id, remaining_minor - held_minor as free,
-                    sum(remaining_minor - held_minor) over (order by expires_at, lot_id)
-                        - (remaining_minor - held_minor) as before
-                from ledger_lots
-                where account.keeps = 'lots' and account_id = p_account_id and is_open
-                    and usable_at <= clock and expires_at > clock
-            ), reserved as (
-                insert into ledger_hold_lots (hold_no, lot_id, amount_minor)
-                select added_no, lot_id, least(free, p_amount - before) from free where before < p_amount and free > 0
-                returning lot_id, amount_minor
-            )
-            update ledger_lots l set held_minor = l.held_minor + r.amount_minor from reserved r where l.lot_id = r.lot_id;
-            update ledger_accounts set held_minor = held_minor + p_amount where account_id = p_account_id;
+        if ledger_reserve(
+            p_brand_id, p_id, p_hash, p_body, p_account_id, p_to_account_id, p_amount, clock, p_expires_at, null
+        ) then
             result := 'created';
             return;
         end if;
@@ -487,18 +609,20 @@ create function ledger_release(p_hold_no bigint, p_state text, p_captured bigint
     update ledger_lots l set held_minor = l.held_minor - h.amount_minor
     from ledger_hold_lots h where h.hold_no = p_hold_no and l.lot_id = h.lot_id;
     update ledger_accounts a set held_minor = a.held_minor - h.amount_minor
-    from ledger_holds h where h.hold_no = p_hold_no and a.account_id = h.account_id;
+    from ledger_holds h where h.hold_no = p_hold_no and a.account_id = h.account_id and a.keeps <> 'entries';
     update ledger_holds set state = p_state, captured_minor = p_captured where hold_no = p_hold_no;
 $$;
 
 -- End a hold: take `p_amount` of it (null: all) as a transfer and free the rest, or, with no transfer, free all of it.
+-- What waits for a review is taken whole, as the transfer that it is: `transfer` says as which, in any case.
 create function ledger_end_hold(
     p_brand_id int, p_id uuid, p_amount bigint, p_transfer_id uuid, p_hash bytea, p_body bytea,
-    out result text, out code text, out state text, out captured bigint
+    out result text, out code text, out state text, out captured bigint, out transfer uuid
 ) language plpgsql as $$
 declare
     hold ledger_holds;
     lots record;
+    asked record;
     wanted text := case when p_transfer_id is null then 'voided' else 'captured' end;
 begin
     select * into hold from ledger_holds where brand_id = p_brand_id and id = p_id;
@@ -510,6 +634,7 @@ begin
     order by account_id for no key update;
     select * into hold from ledger_holds where hold_no = hold.hold_no for update;
     captured := case when wanted = 'captured' then coalesce(p_amount, hold.amount_minor) else 0 end;
+    transfer := case when hold.limit_name is null or p_transfer_id is null then p_transfer_id else hold.id end;
     if hold.state = 'open' and hold.expires_at <= clock_timestamp() then
         hold.state := 'expired';  -- the sweep will free it
     end if;
@@ -519,6 +644,8 @@ begin
         result := 'refused'; code := 'hold.' || hold.state;
     elsif captured > hold.amount_minor then
         result := 'refused'; code := 'hold.exceeded';
+    elsif captured < hold.amount_minor and wanted = 'captured' and hold.limit_name is not null then
+        result := 'refused'; code := 'hold.not_divisible';
     elsif wanted = 'voided' then
         perform ledger_release(hold.hold_no, 'voided');
         result := 'created'; hold.state := 'voided';
@@ -528,10 +655,14 @@ begin
             select coalesce(array_agg(d.lot_id order by d.lot_id), '{}') as ids,
                 coalesce(array_agg(d.take order by d.lot_id), '{}') as takes
             into lots from ledger_draw_held(hold.hold_no, captured) d;
+            select * into asked from ledger_read_asked(hold);
             select p.result, p.code into result, code from ledger_post(
-                p_brand_id, null, array[p_transfer_id], '{capture}', array[p_hash], array[p_body], '{2}',
+                p_brand_id, null, array[transfer], array[coalesce(asked.kind, 'capture')],
+                array[case when asked.kind is null then p_hash else hold.body_hash end],
+                array[case when asked.kind is null then p_body else hold.body end], '{2}',
                 array[hold.account_id, hold.to_account_id], array[-captured, captured],
-                '{null,null}', '{null,null}', '{null,null}', true, null, lots.ids, lots.takes
+                array[null, asked.usable_at], array[null, asked.expires_at], array[null, asked.funder],
+                true, null, lots.ids, lots.takes
             ) p;
             if result <> 'created' then
                 raise exception 'refused' using errcode = 'LG001';
@@ -546,6 +677,16 @@ begin
     state := hold.state;
     captured := case when hold.state = 'captured' and result in ('created', 'exists') then captured else hold.captured_minor end;
 end $$;
+
+-- Of a hold that waits for a review: the transfer's kind, and on what terms it is received. No row: it is of no transfer.
+create function ledger_read_asked(
+    p_hold ledger_holds, out kind text, out usable_at timestamptz, out expires_at timestamptz, out funder text
+) language sql stable as $$
+    select body ->> 'kind', (line ->> 'usable_at')::timestamptz, (line ->> 'expires_at')::timestamptz, line ->> 'funder'
+    from (select convert_from(p_hold.body, 'UTF8')::jsonb as body where p_hold.limit_name is not null) asked
+    cross join jsonb_array_elements(body -> 'lines') line
+    where (line ->> 'amount')::bigint > 0
+$$;
 
 -- Which of a hold's lots give so much, what expires soonest first.
 create function ledger_draw_held(p_hold_no bigint, p_amount bigint) returns table (lot_id bigint, take bigint)
@@ -628,7 +769,7 @@ begin
             array_fill(null::timestamptz, array[cardinality(found_lots.accounts)]),
             array_fill(null::timestamptz, array[cardinality(found_lots.accounts)]),
             array_fill(null::text, array[cardinality(found_lots.accounts)]), true, null,
-            found_lots.lot_ids, found_lots.lot_amounts
+            found_lots.lot_ids, found_lots.lot_amounts, false
         );
         count := count + 1;
     end loop;
@@ -761,7 +902,7 @@ begin
         array[cardinality(lines.accounts)], lines.accounts, lines.amounts,
         array_fill(null::timestamptz, array[cardinality(lines.accounts)]),
         array_fill(null::timestamptz, array[cardinality(lines.accounts)]),
-        array_fill(null::text, array[cardinality(lines.accounts)]), true, original.transfer_no, lot_ids, lot_amounts
+        array_fill(null::text, array[cardinality(lines.accounts)]), true, original.transfer_no, lot_ids, lot_amounts, false
     ) p;
     reversed := case when result = 'created' then wanted end;
 end $$;
@@ -826,7 +967,7 @@ from ledger_accounts a
 left join (
     select account_id, sum(amount_minor) as held from ledger_holds where state = 'open' group by account_id
 ) h using (account_id)
-where a.held_minor <> coalesce(h.held, 0)
+where a.held_minor <> coalesce(h.held, 0) and a.keeps <> 'entries'
 union all
 select a.brand_id, 'held', a.name, 'lot ' || l.lot_id || ': held ' || l.held_minor || ', by open holds ' || coalesce(h.held, 0)
 from ledger_lots l join ledger_accounts a using (account_id)
