@@ -350,6 +350,9 @@ def demo(
     ] = None,
     seed: Annotated[int, typer.Option(help="Who is reached where, and all that is drawn again, follows from it.")] = 1,
     no_serve: Annotated[bool, typer.Option("--no-serve", help="End when all is told, on a terminal too.")] = False,
+    points: Annotated[
+        bool, typer.Option("--points", help="A new home's baskets earn points too: minutes more.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Load a year of a grocer's loyalty cards, read it back, tell what is there, and send campaigns to a simulator.
@@ -360,7 +363,7 @@ def demo(
     from regulars.bootstrap.demo.run import DemoOrder, run_demo
 
     serves_on = sys.stdout.isatty() and not no_serve and not json
-    order = DemoOrder(None if today is None else today.date(), serves_on=serves_on, json=json, seed=seed)
+    order = DemoOrder(None if today is None else today.date(), serves_on=serves_on, json=json, seed=seed, points=points)
     sys.exit(run_demo(_start(home), order))
 
 

@@ -58,6 +58,10 @@ class Client:
             raise ServeFailed(f"POST {path} answered {status}: {str(answer)[:300]}", path=path)
         return answer
 
+    def try_post(self, path: str, body: object) -> tuple[int, Any]:
+        """Status and body, whatever they are; said once. Raises: ServeFailed."""
+        return self._try("POST", path, json.dumps(body), tries_max=1)
+
     def ask(self, path: str, **asked: object) -> tuple[int, Any]:
         """Status and body. Web that is just being started again is waited for. Raises: ServeFailed."""
         return self._try("GET", f"{path}?{urlencode(asked)}" if asked else path)

@@ -10,6 +10,7 @@ from regulars.bootstrap.demo.journey import CURRENCY, Counts
 from regulars.bootstrap.demo.loading import CONTACT, COUPON, ORDER, Loaded
 from regulars.bootstrap.demo.report_audiences import audiences_to_json, render_audiences
 from regulars.bootstrap.demo.report_campaigns import Campaigned, campaigns_to_json, render_campaigns
+from regulars.bootstrap.demo.rewarding import Rewarded, render_rewarded, rewarded_to_json
 from regulars.bootstrap.demo.shift import Shift
 from regulars.bootstrap.demo.story import Story
 from regulars.kernel.clock import instant_text
@@ -48,6 +49,8 @@ class Outcome:
     home: str
     story: Story | None
     shown: Shown
+    rewarded: Rewarded | None = None
+    """None where no programme was in force when the home was loaded."""
     campaigned: Campaigned | None = None
     """None where another server runs this home: it sends by its own clock."""
 
@@ -58,6 +61,7 @@ def render_report(outcome: Outcome) -> str:
     if outcome.story is not None:
         parts.append(_story(outcome.story))
     parts += render_audiences(outcome.shown)
+    parts += [] if outcome.rewarded is None else render_rewarded(outcome.rewarded)
     parts += [_NOT_SENT] if outcome.campaigned is None else render_campaigns(outcome.campaigned)
     return "\n\n".join(parts)
 
@@ -89,6 +93,7 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
         "seconds": {name: round(seconds, 2) for name, seconds in (outcome.seconds | outcome.loaded.seconds).items()},
         "home": outcome.home,
         **audiences_to_json(outcome.shown),
+        **({} if outcome.rewarded is None else rewarded_to_json(outcome.rewarded)),
         **({} if outcome.campaigned is None else campaigns_to_json(outcome.campaigned)),
     }
 

@@ -40,6 +40,7 @@ from regulars.bootstrap.demo.moving import moving_meanwhile
 from regulars.bootstrap.demo.reaching import LINE
 from regulars.bootstrap.demo.report import Outcome, render_report, to_json
 from regulars.bootstrap.demo.report_campaigns import Campaigned
+from regulars.bootstrap.demo.rewarding import Rewarded, put_programme, reward_members
 from regulars.bootstrap.demo.sending import Sent, find_plan, hold_unfinished, send_campaigns
 from regulars.bootstrap.demo.server import find_running_url, open_server
 from regulars.bootstrap.demo.shift import Shift, choose_weeks, find_weeks
@@ -63,6 +64,7 @@ class DemoOrder:
     serves_on: bool = False
     json: bool = False
     seed: int = 1
+    points: bool = False
     households_max: int | None = None
 
 
@@ -148,6 +150,8 @@ def _show(demo: _Demo, watch: _Watch, *, home: str, currency: str) -> Outcome:
     before = read_before(demo.client)
     shift = _choose_shift(demo, before)
     loaded = Loaded()
+    if demo.order.points and before.is_empty:
+        put_programme(demo.client)
     with open_deployment(demo.settings) as deployment:
         with watch.step("loading"):
             if is_loaded(before, demo.journey):
@@ -162,6 +166,8 @@ def _show(demo: _Demo, watch: _Watch, *, home: str, currency: str) -> Outcome:
         story = None if hero is None else tell_story(demo.client, hero, demo.zone)
     with watch.step("audiences"):
         shown = show_audiences(demo.client, computing)
+    with watch.step("points"):  # nothing, where no programme was put in force before the first basket
+        rewarded = _reward(demo, is_new=bool(loaded.seconds))
     return Outcome(
         counts=demo.journey.counts,
         checked=checked,
@@ -172,7 +178,15 @@ def _show(demo: _Demo, watch: _Watch, *, home: str, currency: str) -> Outcome:
         home=home,
         story=story,
         shown=shown,
+        rewarded=rewarded,
     )
+
+
+def _reward(demo: _Demo, *, is_new: bool) -> Rewarded | None:
+    if not demo.client.get("/api/programmes")["programmes"]:
+        return None
+    with open_deployment(demo.settings) as deployment:
+        return reward_members(demo.client, deployment, demo.settings, takes=is_new)
 
 
 async def _load(deployment: Deployment, demo: _Demo, shift: Shift) -> Loaded:
