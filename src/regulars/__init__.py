@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from regulars.client.ecosystem import Ecosystem
     from regulars.conditions.builder import (
         Condition,
+        badge,
         bucket,
         clicked,
         condition,
@@ -15,13 +16,17 @@ if TYPE_CHECKING:
         did,
         identity,
         member_of,
+        mission,
         not_,
         opened,
         percentile,
+        points,
         received,
         sequence,
         tag,
+        tier,
         trait,
+        voucher,
     )
 
 __version__ = "0.1.0"
@@ -30,6 +35,7 @@ __all__ = [
     "Condition",
     "Ecosystem",
     "EcosystemError",
+    "badge",
     "bucket",
     "clicked",
     "condition",
@@ -37,13 +43,17 @@ __all__ = [
     "did",
     "identity",
     "member_of",
+    "mission",
     "not_",
     "opened",
     "percentile",
+    "points",
     "received",
     "sequence",
     "tag",
+    "tier",
     "trait",
+    "voucher",
 ]
 
 _ELSEWHERE = {"Ecosystem": "regulars.client.ecosystem", "EcosystemError": "regulars.client.asking"}

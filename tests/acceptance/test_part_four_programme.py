@@ -281,7 +281,6 @@ def test_redelivery_and_disorder_change_nothing(books: Rewarded) -> None:
 # --- conditions and messages ----------------------------------------------------------------------------------------
 
 
-@USABLE
 def test_what_a_member_has_is_a_condition(books: Rewarded) -> None:
     """a gold with 20 points, badge and mission; b 3 points; c a voucher; the others nothing."""
     once = {"did": {"event": "Order Completed", "count": {"at_least": 1}, "where": {"category": "books"}}}

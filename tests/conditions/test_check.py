@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from regulars.conditions.catalogue import Catalogue, TraitFacts
+from regulars.conditions.catalogue import Catalogue, ProgrammeNames, TraitFacts
 from regulars.conditions.check import check_tree
 from regulars.conditions.errors import ConditionError, UnknownEvent
 from regulars.conditions.parse import parse_tree, parse_written
@@ -32,6 +32,13 @@ CATALOGUE = Catalogue(
     identity_kinds=frozenset({"line", "email"}),
     properties={"Order Completed": frozenset({"coupon", "channel"})},
     item_attributes=frozenset({"colour"}),
+    programmes=ProgrammeNames(
+        assets=frozenset({"points", "stars"}),
+        tiers=frozenset({"green", "gold"}),
+        badges=frozenset({"reader"}),
+        missions=frozenset({"three books"}),
+        pools=frozenset({"half-price"}),
+    ),
 )
 ORDER = "Order Completed"
 
@@ -69,6 +76,18 @@ def order(**more: object) -> dict[str, object]:
             ("unknown_event", "/percentile/of/did/event", None),
         ),
         ({"member_of": "loyal-reader"}, ("unknown_audience", "/member_of", "loyal-readers")),
+        ({"points": {"star": 3}}, ("unknown_asset", "/points/star", "stars")),
+        ({"tier": "golden"}, ("unknown_tier", "/tier", "gold")),
+        ({"tier": {"at_least": "golden"}}, ("unknown_tier", "/tier/at_least", "gold")),
+        ({"badge": "raeder"}, ("unknown_badge", "/badge", "reader")),
+        (
+            {"mission": {"name": "four books", "state": "done"}},
+            ("unknown_mission", "/mission/name", "three books"),
+        ),
+        (
+            {"all": [{"voucher": {"pool": "halfprice", "state": "used"}}]},
+            ("unknown_pool", "/all/0/voucher/pool", "half-price"),
+        ),
         ({"identity": "lime"}, ("unknown_identity_kind", "/identity", "line")),
         (order(where={"cupon": "x"}), ("unknown_property", "/did/where/cupon", "coupon")),
         (order(where=[{"coupon": "x"}, {"cupon": "x"}]), ("unknown_property", "/did/where/1/cupon", "coupon")),
@@ -107,7 +126,18 @@ for _ in range(10_000):
     [
         ({"trai": {"age": 1}}, ("unknown_node", "/trai", "trait")),
         ({"and": []}, ("unknown_node", "/and", "all")),
-        ({"tier": {"at_least": "gold"}}, ("tier_reserved", "/tier", None)),
+        ({"tier": {"at_most": "gold"}}, ("unknown_key", "/tier/at_most", "at_least")),
+        ({"tier": {}}, ("malformed", "/tier", None)),
+        ({"tier": 3}, ("wrong_type", "/tier", '"3"')),
+        ({"level": "gold"}, ("unknown_node", "/level", "tier")),
+        ({"badge": ["reader"]}, ("wrong_type", "/badge", None)),
+        ({"points": 3}, ("wrong_type", "/points", None)),
+        ({"points": {"stars": {"at_leest": 3}}}, ("unknown_key", "/points/stars/at_leest", "at_least")),
+        ({"mission": "three books"}, ("wrong_type", "/mission", None)),
+        ({"mission": {"name": "three books"}}, ("malformed", "/mission", None)),
+        ({"mission": {"name": "three books", "state": "doing"}}, ("malformed", "/mission/state", "done")),
+        ({"voucher": {"state": "used"}}, ("malformed", "/voucher", None)),
+        ({"voucher": {"pool": "half-price", "state": "isued"}}, ("malformed", "/voucher/state", "issued")),
         ({}, ("malformed", "/", None)),
         (None, ("wrong_type", "/", None)),
         ("did", ("wrong_type", "/", None)),

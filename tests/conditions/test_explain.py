@@ -12,6 +12,36 @@ from tests.support.trees import TREES
 # fmt: off
 GOLDEN = [
     (
+        "points: {stars: {at_least: 3}}",
+        "點數「stars」至少 3 的會員。",
+        "Members who have at least 3 “stars”.",
+    ),
+    (
+        "not: {points: {stars: {between: [3, 9]}}}",
+        "點數「stars」並非介於 3 到 9 之間的會員。",
+        "Members who do not have between 3 and 9 “stars”.",
+    ),
+    (
+        "all: [{tier: gold}, {not: {tier: {at_least: gold}}}]",
+        "同時符合下列條件的會員：等級為「gold」；等級不是「gold」以上。",
+        "Members who are at the tier “gold”; and who are not at the tier “gold” or above.",
+    ),
+    (
+        "all: [{badge: reader}, {not: {badge: reader}}]",
+        "同時符合下列條件的會員：有徽章「reader」；沒有徽章「reader」。",
+        "Members who have the badge “reader”; and who do not have the badge “reader”.",
+    ),
+    (
+        "any: [{mission: {name: 集章, state: done}}, {not: {mission: {name: 集章, state: done}}}]",
+        "符合下列任一條件的會員：已完成任務「集章」；尚未完成任務「集章」。",
+        "Members who completed the mission “集章”; or who did not complete the mission “集章”.",
+    ),
+    (
+        "any: [{voucher: {pool: 半價, state: issued}}, {not: {voucher: {pool: 半價, state: used}}}]",
+        "符合下列任一條件的會員：有已發放的票券「半價」；沒有已使用的票券「半價」。",
+        "Members who have a voucher “半價” that is issued; or who do not have a voucher “半價” that is used.",
+    ),
+    (
         "trait: {gender: female}",
         "屬性「gender」為「female」的會員。",
         "Members whose trait “gender” is “female”.",

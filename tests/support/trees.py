@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 
 from regulars.conditions.tree import (
     AGGREGATES,
+    VOUCHER_STATES,
     Aggregate,
     AllOf,
     AnyOf,
+    Badge,
     Between,
     Bucket,
     Calendar,
@@ -24,18 +26,22 @@ from regulars.conditions.tree import (
     InTime,
     ListHas,
     MemberOf,
+    Mission,
     Node,
     NoneOf,
     Not,
     OneOf,
     Percentile,
+    Points,
     Range,
     Rolling,
     Sequence,
     Step,
     Tag,
     TextMatch,
+    Tier,
     Trait,
+    Voucher,
 )
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12)
@@ -160,6 +166,11 @@ LEAVES: st.SearchStrategy[Node] = st.one_of(
     st.builds(MemberOf, NAMES),
     percentiles(),
     buckets(),
+    st.builds(Points, NAMES, ranges()),
+    st.builds(Tier, NAMES, st.booleans()),
+    st.builds(Badge, NAMES),
+    st.builds(Mission, NAMES),
+    st.builds(Voucher, NAMES, st.sampled_from(VOUCHER_STATES)),
 )
 
 

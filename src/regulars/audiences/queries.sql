@@ -67,6 +67,10 @@ select trait, type, personal from facts.trait_types where brand_id = %(brand_id)
 -- name: list_tags
 select distinct tag from facts.tags where brand_id = %(brand_id)s;
 
+-- name: list_programme_names
+-- What programmes in force name: kind, name.
+select distinct kind, name from facts.programme_names where brand_id = %(brand_id)s;
+
 -- name: list_event_names
 select name from facts.event_names where brand_id = %(brand_id)s;
 

@@ -140,6 +140,11 @@ async def list_tags(tx: ReadTransaction, brand_id: BrandId) -> list[str]:
     return [row[0] for row in await tx.rows(_SQL["list_tags"], {"brand_id": brand_id})]
 
 
+async def list_programme_names(tx: ReadTransaction, brand_id: BrandId) -> list[tuple[str, str]]:
+    """(kind, name): assets, tiers, badges, missions, pools."""
+    return [(row[0], row[1]) for row in await tx.rows(_SQL["list_programme_names"], {"brand_id": brand_id})]
+
+
 async def list_event_names(tx: ReadTransaction, brand_id: BrandId) -> list[str]:
     return [row[0] for row in await tx.rows(_SQL["list_event_names"], {"brand_id": brand_id})]
 

@@ -334,6 +334,33 @@ def bucket(salt: str, from_: Number, until: Number) -> Condition:
     return _read({"bucket": {"salt": salt, "from": from_, "until": until}})
 
 
+def points(asset: str, exactly: Number | None = None, **bounds: Unpack[Bounds]) -> Condition:
+    """Members by what they could spend now: `points("stars", at_least=3)`."""
+    return _read({"points": {asset: dict(bounds) if exactly is None else exactly}})
+
+
+def tier(name: str | None = None, *, at_least: str | None = None) -> Condition:
+    """Members at a level, or `at_least` at one."""
+    if (name is None) == (at_least is None):
+        raise TypeError('tier takes one name: tier("gold") or tier(at_least="gold")')
+    return _read({"tier": name if at_least is None else {"at_least": at_least}})
+
+
+def badge(name: str) -> Condition:
+    """Members with a badge."""
+    return _read({"badge": name})
+
+
+def mission(name: str, state: str = "done") -> Condition:
+    """Members who reached a mission."""
+    return _read({"mission": {"name": name, "state": state}})
+
+
+def voucher(pool: str, state: str) -> Condition:
+    """Members with a voucher of a pool that is `issued`, `reserved` or `used`."""
+    return _read({"voucher": {"pool": pool, "state": state}})
+
+
 def condition(said: object) -> Condition:
     """A condition as JSON says it."""
     return _read(said)

@@ -18,6 +18,17 @@ class TraitFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgrammeNames:
+    """What the newest versions of the brand's programmes name. `pools` are of vouchers."""
+
+    assets: frozenset[str] = frozenset()
+    tiers: frozenset[str] = frozenset()
+    badges: frozenset[str] = frozenset()
+    missions: frozenset[str] = frozenset()
+    pools: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
     """Names in use. `events` are canonical names and those that were sent; `audiences` hold each newest version's tree.
 
@@ -33,3 +44,4 @@ class Catalogue:
     properties: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     item_attributes: frozenset[str] | None = None
     unsent: frozenset[str] = frozenset()
+    programmes: ProgrammeNames = ProgrammeNames()

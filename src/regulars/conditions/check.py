@@ -8,17 +8,22 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, cast
 
-from regulars.conditions.catalogue import Catalogue, TraitFacts, TraitType
+from regulars.conditions.catalogue import Catalogue, ProgrammeNames, TraitFacts, TraitType
 from regulars.conditions.doubts import Doubt, list_doubts
 from regulars.conditions.errors import (
     CircularAudience,
     ConditionError,
     PersonalTrait,
+    UnknownAsset,
     UnknownAudience,
+    UnknownBadge,
     UnknownEvent,
     UnknownIdentityKind,
+    UnknownMission,
+    UnknownPool,
     UnknownProperty,
     UnknownTag,
+    UnknownTier,
     UnknownTrait,
     WrongType,
 )
@@ -28,26 +33,32 @@ from regulars.conditions.tree import (
     LINE_FIELDS,
     LOCAL_DAY,
     TYPED_FIELDS,
+    Badge,
     Did,
     EventFilter,
     Exists,
     Filter,
     HasIdentity,
+    Held,
     InTime,
     Leaf,
     ListHas,
     MemberOf,
+    Mission,
     Node,
     NoneOf,
     OneOf,
     Percentile,
+    Points,
     Range,
     Scalar,
     Sequence,
     Tag,
     TextMatch,
+    Tier,
     Trait,
     ValueTest,
+    Voucher,
     list_leaves,
 )
 from regulars.conditions.values import TEST_KEYS
@@ -127,8 +138,26 @@ def _check_leaf(leaf: Leaf, place: Place, asked: _Asked) -> None:
             did = place.deeper("of", "did")
             _check_event(leaf.what, did, asked)
             _check_aggregate(leaf.kind, leaf.of, leaf.what.event, did.deeper(leaf.kind, "of"), asked)
+        case Points() | Tier() | Badge() | Mission() | Voucher():
+            _check_held(leaf, place, catalogue.programmes)
         case _:
             pass
+
+
+def _check_held(leaf: Held, place: Place, named: ProgrammeNames) -> None:
+    """Raises: UnknownAsset, UnknownTier, UnknownBadge, UnknownMission, UnknownPool."""
+    match leaf:
+        case Points():
+            # The place is the test's, which stands under the asset's name.
+            _check_known(UnknownAsset, "asset of a programme", leaf.asset, named.assets, place)
+        case Tier():
+            _check_known(UnknownTier, "tier", leaf.name, named.tiers, place.deeper("at_least"))
+        case Badge():
+            _check_known(UnknownBadge, "badge", leaf.name, named.badges, place)
+        case Mission():
+            _check_known(UnknownMission, "mission", leaf.name, named.missions, place.deeper("name"))
+        case Voucher():
+            _check_known(UnknownPool, "pool of vouchers", leaf.pool, named.pools, place.deeper("pool"))
 
 
 def _check_known(unknown: type[ConditionError], what: str, name: str, known: Iterable[str], place: Place) -> None:

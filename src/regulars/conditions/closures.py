@@ -28,6 +28,7 @@ from regulars.conditions.tree import (
     TYPED_FIELDS,
     AllOf,
     AnyOf,
+    Badge,
     Bucket,
     Consent,
     Delivered,
@@ -38,12 +39,16 @@ from regulars.conditions.tree import (
     InTime,
     Leaf,
     MemberOf,
+    Mission,
     Node,
     Not,
     OneOf,
     Percentile,
+    Points,
     Tag,
+    Tier,
     Trait,
+    Voucher,
     list_leaves,
 )
 from regulars.conditions.tree import Sequence as SequenceLeaf
@@ -169,6 +174,9 @@ def _check_leaf(leaf: Leaf, place: Place) -> None:
     match leaf:
         case Did():
             _check_did(leaf, place)
+        case Points() | Tier() | Badge() | Mission() | Voucher():
+            said = "what a member has by programmes is not part of an event; here one event and its member are asked"
+            raise NotOfOneEvent(said, path=str(place))
         case SequenceLeaf() | Percentile() | Delivered() | MemberOf():
             said = {
                 SequenceLeaf: "a sequence is of several events",

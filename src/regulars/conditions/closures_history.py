@@ -39,6 +39,7 @@ from regulars.conditions.tree import (
     Delivered,
     Did,
     EventFilter,
+    Held,
     InTime,
     MemberOf,
     Node,
@@ -111,11 +112,8 @@ def compile_history(
     personal: Personal = NOBODY_PERSONAL,
 ) -> HistoryClosure:
     """The condition as a predicate of a member's events and the member. Raises: NotOfOneEvent."""
+    check_asked(written)
     leaves = list_leaves(written.tree)
-    for leaf, path in zip(leaves, written.leaf_paths, strict=True):
-        if isinstance(leaf, Percentile | Delivered | MemberOf):
-            said = "what a member did is asked here, at the moment of each event: no ranks, messages and audiences"
-            raise NotOfOneEvent(said, path=str(get_place(written.data, path)))
     compiler = _Compiler(zone, names_of, personal)
     filters = [what for leaf in leaves for what in _filters_of(leaf)]
     return HistoryClosure(
@@ -124,6 +122,17 @@ def compile_history(
         asks_items=any(what.item for what in filters),
         holds=compiler.compile(written.tree),
     )
+
+
+def check_asked(written: Written) -> None:
+    """Whether a member's events and the member tell all of it. Raises: NotOfOneEvent."""
+    for leaf, path in zip(list_leaves(written.tree), written.leaf_paths, strict=True):
+        if isinstance(leaf, Percentile | Delivered | MemberOf | Held):
+            said = (
+                "what a member did is asked here, at the moment of each event: no ranks, messages and audiences, and of"
+                " programmes a tier and badges only, beside the rest"
+            )
+            raise NotOfOneEvent(said, path=str(get_place(written.data, path)))
 
 
 def compile_goal(

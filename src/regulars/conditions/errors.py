@@ -137,10 +137,34 @@ class PersonalTrait(ConditionError):
     code: ClassVar[str] = "condition.personal_trait"
 
 
-class TierReserved(ConditionError):
-    """`tier` comes with the loyalty programme."""
+class UnknownAsset(ConditionError):
+    """No programme of the brand has such points."""
 
-    code: ClassVar[str] = "condition.tier_reserved"
+    code: ClassVar[str] = "condition.unknown_asset"
+
+
+class UnknownTier(ConditionError):
+    """No programme of the brand has a level of this name."""
+
+    code: ClassVar[str] = "condition.unknown_tier"
+
+
+class UnknownBadge(ConditionError):
+    """No programme of the brand has this badge."""
+
+    code: ClassVar[str] = "condition.unknown_badge"
+
+
+class UnknownMission(ConditionError):
+    """No programme of the brand has this mission."""
+
+    code: ClassVar[str] = "condition.unknown_mission"
+
+
+class UnknownPool(ConditionError):
+    """No programme of the brand has vouchers of this name."""
+
+    code: ClassVar[str] = "condition.unknown_pool"
 
 
 class NotOfOneEvent(ConditionError):

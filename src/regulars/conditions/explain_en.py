@@ -8,6 +8,7 @@ from typing import Final
 from regulars.conditions.tree import (
     Aggregate,
     AggregateKind,
+    Badge,
     Between,
     Bucket,
     Calendar,
@@ -17,22 +18,27 @@ from regulars.conditions.tree import (
     EventFilter,
     Exists,
     HasIdentity,
+    Held,
     InTime,
     Leaf,
     ListHas,
     MemberOf,
+    Mission,
     Moment,
     NoneOf,
     OneOf,
     Percentile,
+    Points,
     Range,
     Rolling,
     Scalar,
     Sequence,
     Tag,
     TextMatch,
+    Tier,
     Trait,
     ValueTest,
+    Voucher,
     Window,
 )
 from regulars.conditions.words import EVENTS, IDENTITIES_EN, PROPERTIES_EN, say_number
@@ -76,8 +82,25 @@ def say_leaf(leaf: Leaf, *, is_negated: bool = False) -> str:
         case Bucket(salt, start, end):
             place = f"between {say_number(start)}% and {say_number(end)}% of the random bucket “{salt}”"
             return f"who are {'not ' if is_negated else ''}{place}"
+        case Points() | Tier() | Badge() | Mission() | Voucher():
+            return _say_held(leaf, is_negated)
         case _:
             return _say_behaviour(leaf, is_negated)
+
+
+def _say_held(leaf: Held, is_negated: bool) -> str:
+    have = "do not have" if is_negated else "have"
+    match leaf:
+        case Points(asset, asked):
+            return f"who {have} {_say_range(asked)} “{asset}”"
+        case Tier(name, or_higher):
+            return f"who are {'not ' if is_negated else ''}at the tier “{name}”{' or above' if or_higher else ''}"
+        case Badge(name):
+            return f"who {have} the badge “{name}”"
+        case Mission(name):
+            return f"who {'did not complete' if is_negated else 'completed'} the mission “{name}”"
+        case Voucher(pool, state):
+            return f"who {have} a voucher “{pool}” that is {state}"
 
 
 def _say_behaviour(leaf: Did | Delivered | Sequence | Percentile, is_negated: bool) -> str:

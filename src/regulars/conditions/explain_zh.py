@@ -8,6 +8,7 @@ from typing import Final
 from regulars.conditions.tree import (
     Aggregate,
     AggregateKind,
+    Badge,
     Between,
     Bucket,
     Calendar,
@@ -18,22 +19,28 @@ from regulars.conditions.tree import (
     Exists,
     Filter,
     HasIdentity,
+    Held,
     InTime,
     Leaf,
     ListHas,
     MemberOf,
+    Mission,
     Moment,
     NoneOf,
     OneOf,
     Percentile,
+    Points,
     Range,
     Rolling,
     Scalar,
     Sequence,
     Tag,
     TextMatch,
+    Tier,
     Trait,
     ValueTest,
+    Voucher,
+    VoucherState,
     Window,
 )
 from regulars.conditions.words import EVENTS, IDENTITIES_ZH, PROPERTIES_ZH, say_number
@@ -53,6 +60,7 @@ _NAMED: Final = {
 }
 _PRESENT: Final = {"day": "今天", "week": "本週", "month": "本月", "quarter": "本季", "year": "今年"}
 _SUMMED: Final[dict[AggregateKind, str]] = {"sum": "合計", "avg": "平均", "min": "最小值", "max": "最大值"}
+_VOUCHERS: Final[dict[VoucherState, str]] = {"issued": "已發放", "reserved": "保留中", "used": "已使用"}
 _DELIVERED: Final = {"received": "收到訊息", "opened": "開啟訊息", "clicked": "點擊訊息"}
 _MATCHES: Final = {"prefix": "以「{}」開頭", "suffix": "以「{}」結尾", "contains": "包含「{}」"}
 
@@ -76,8 +84,25 @@ def say_leaf(leaf: Leaf, *, is_negated: bool = False) -> str:
         case Bucket(salt, start, end):
             where = "不在" if is_negated else "在"
             return f"{where}隨機分組「{salt}」的 {say_number(start)}% 到 {say_number(end)}% 之間"
+        case Points() | Tier() | Badge() | Mission() | Voucher():
+            return _say_held(leaf, is_negated)
         case _:
             return _say_behaviour(leaf, is_negated)
+
+
+def _say_held(leaf: Held, is_negated: bool) -> str:
+    has = "沒有" if is_negated else "有"
+    match leaf:
+        case Points(asset, asked):
+            return f"點數「{asset}」{'並非' if is_negated else ''}{_say_range(asked)}"
+        case Tier(name, or_higher):
+            return f"等級{'不是' if is_negated else '為'}「{name}」{'以上' if or_higher else ''}"
+        case Badge(name):
+            return f"{has}徽章「{name}」"
+        case Mission(name):
+            return f"{'尚未' if is_negated else '已'}完成任務「{name}」"
+        case Voucher(pool, state):
+            return f"{has}{_VOUCHERS[state]}的票券「{pool}」"
 
 
 def _say_behaviour(leaf: Did | Delivered | Sequence | Percentile, is_negated: bool) -> str:

@@ -18,6 +18,7 @@ from regulars.conditions.lower_values import Binder, MemberSource, compare_range
 from regulars.conditions.spans import Times
 from regulars.conditions.tree import (
     AggregateKind,
+    Badge,
     Bucket,
     Consent,
     Delivered,
@@ -26,12 +27,16 @@ from regulars.conditions.tree import (
     HasIdentity,
     Leaf,
     MemberOf,
+    Mission,
     OneOf,
     Percentile,
+    Points,
     Scalar,
     Sequence,
     Tag,
+    Tier,
     Trait,
+    Voucher,
     Window,
 )
 
@@ -122,7 +127,7 @@ def lower_outcomes(
 
 
 def lower_on_members(leaf: Leaf, times: Times, brand_id: int, personal: Personal) -> list[Lowered]:
-    """Queries over `facts.members`, `tags`, `consents`, `identities`, `deliveries` and `personal_traits`."""
+    """Queries over `facts.members` and what is told of them: `tags`, `consents`, `lots`, `loyalty_tiers` and others."""
     bind = Binder()
     lowering = _MemberLowering(times, brand_id, personal, bind)
     return [_print(lowering.lower(leaf), POSTGRESQL, bind)]
@@ -163,6 +168,10 @@ class _MemberLowering:
                 return self._delivered(leaf)
             case Bucket():
                 return MemberSet(self._bucket(leaf))
+            case Points():
+                return self._points(leaf)
+            case Tier() | Badge() | Mission() | Voucher():
+                return MemberSet(self._held(leaf).distinct(copy=False))
             case Did() | Sequence() | Percentile() | MemberOf():
                 raise AssertionError(f"{leaf} does not live here")
             case _:
@@ -228,6 +237,45 @@ class _MemberLowering:
         if is_met_by_none(leaf.count):
             return MemberSet(grouped.having(exp.not_(holds, copy=False), copy=False), complement=True)
         return MemberSet(grouped.having(holds, copy=False))
+
+    def _points(self, leaf: Points) -> MemberSet:
+        """Lots that can be spent, less what is owed; a debt beyond them is a balance of 0."""
+        found = self._joined("lots").where(
+            *self._equal(asset=leaf.asset), *self._lasting("usable_at", "expires_at"), copy=False
+        )
+        left = exp.Sub(this=exp.Sum(this=exp.column("free", "f")), expression=exp.Max(this=exp.column("owed", "f")))
+        balance = call("greatest", left, exp.Literal.number(0))
+        holds = compare_range(balance, leaf.range, self._bind)
+        grouped = found.group_by(exp.column("member_no", "m"), copy=False)
+        if is_met_by_none(leaf.range):
+            return MemberSet(grouped.having(exp.not_(holds, copy=False), copy=False), complement=True)
+        return MemberSet(grouped.having(holds, copy=False))
+
+    def _held(self, leaf: Tier | Badge | Mission | Voucher) -> exp.Select:
+        match leaf:
+            case Tier():
+                found = self._joined("loyalty_tiers").where(*self._equal(tier=leaf.name), copy=False)
+                return found if leaf.or_higher else found.where(exp.column("is_held", "f"), copy=False)
+            case Badge():
+                return self._joined("loyalty_badges").where(*self._equal(badge=leaf.name), copy=False)
+            case Mission():
+                return self._joined("loyalty_missions").where(
+                    *self._equal(mission=leaf.name, state=leaf.state), copy=False
+                )
+            case Voucher():
+                return self._joined("loyalty_vouchers").where(
+                    *self._equal(pool=leaf.pool, state=leaf.state),
+                    *self._lasting("begins_at", "ends_at"),
+                    copy=False,
+                )
+
+    def _lasting(self, start: str, end: str) -> list[exp.Expr]:
+        """From one instant on, and until before another."""
+        as_of = self._times.as_of
+        return [
+            exp.LTE(this=exp.column(start, "f"), expression=self._bind.instant(as_of)),
+            exp.GT(this=exp.column(end, "f"), expression=self._bind.instant(as_of)),
+        ]
 
     def _bucket(self, leaf: Bucket) -> exp.Select:
         text = exp.DPipe(

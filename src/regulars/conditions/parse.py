@@ -5,13 +5,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar, get_args
 
 from regulars.conditions.behaviour import parse_did, parse_percentile, parse_sequence
 from regulars.conditions.errors import (
     ImpossibleRange,
     Malformed,
-    TierReserved,
     TooDeep,
     TooManyLeaves,
     UnknownNode,
@@ -25,10 +24,13 @@ from regulars.conditions.places import (
     read_name,
     read_number,
     read_object,
+    suggest_name,
 )
 from regulars.conditions.tree import (
+    VOUCHER_STATES,
     AllOf,
     AnyOf,
+    Badge,
     Bucket,
     Consent,
     Delivered,
@@ -36,10 +38,15 @@ from regulars.conditions.tree import (
     HasIdentity,
     Leaf,
     MemberOf,
+    Mission,
+    MissionState,
     Node,
     Not,
+    Points,
     Tag,
+    Tier,
     Trait,
+    Voucher,
 )
 from regulars.conditions.values import parse_range, parse_tests
 from regulars.conditions.windows import WINDOW_KEYS, find_window
@@ -47,12 +54,15 @@ from regulars.conditions.write import write_tree
 
 __all__ = ["Written", "parse_tree", "parse_written", "write_tree"]
 
+_Word = TypeVar("_Word", bound=str)
+
 DELIVERY_KINDS: Final[tuple[DeliveryKind, ...]] = ("received", "opened", "clicked")
 
 _SYNONYMS: Final = {
     "and": "all", "all_of": "all", "or": "any", "any_of": "any", "none": "not", "event": "did", "events": "did",
     "audience": "member_of", "segment": "member_of", "in": "member_of", "label": "tag", "property": "trait",
-    "attribute": "trait", "has_identity": "identity", "sent": "received",
+    "attribute": "trait", "has_identity": "identity", "sent": "received", "balance": "points", "level": "tier",
+    "coupon": "voucher", "challenge": "mission",
 }  # fmt: skip
 
 
@@ -109,9 +119,6 @@ def _parse_parts(place: Place, reading: _Reading, depth: int) -> list[Node]:
     """The nodes an object says, all of which must hold. A list is `all`."""
     if isinstance(place.data, list | tuple):
         return _parse_all(place, reading, depth)
-    if place.says("tier"):
-        path = place.child("tier", None).path
-        raise TierReserved("'tier' comes with the loyalty programme, which this version does not have", path=path)
     fields = read_object(place, "a condition", _PARSERS, unknown=UnknownNode, synonyms=_SYNONYMS)
     return [node for key, child in fields.items() for node in _PARSERS[key](child, reading, depth)]
 
@@ -140,6 +147,13 @@ def _parse_traits(place: Place, reading: _Reading, depth: int) -> list[Node]:
             leaf = reading.take(Trait(name, test), path)
             found.append(Not(leaf) if is_negated else leaf)
     return found
+
+
+def _parse_points(place: Place, reading: _Reading, depth: int) -> list[Node]:
+    return [
+        reading.take(Points(asset, parse_range(asked, "'points'")), asked.path)
+        for asset, asked in read_object(place, "'points'").items()
+    ]
 
 
 def _parse_leaf(parse: Callable[[Place], Leaf]) -> "_Parser":
@@ -179,6 +193,42 @@ def _parse_bucket(place: Place) -> Bucket:
     return Bucket(salt, start, end)
 
 
+def _parse_tier(place: Place) -> Tier:
+    what = "a tier's name"
+    if not isinstance(place.data, dict):
+        return Tier(read_name(place, what))
+    fields = read_object(place, "'tier'", ("at_least",))
+    return Tier(read_name(fields["at_least"], what), or_higher=True)
+
+
+def _parse_badge(place: Place) -> Badge:
+    return Badge(read_name(place, "a badge's name"))
+
+
+def _parse_mission(place: Place) -> Mission:
+    what = "'mission'"
+    fields = read_object(place, what, ("name", "state"))
+    name = read_name(get_field(fields, "name", place, what), "a mission's name")
+    return Mission(name, _read_choice(get_field(fields, "state", place, what), get_args(MissionState)))
+
+
+def _parse_voucher(place: Place) -> Voucher:
+    what = "'voucher'"
+    fields = read_object(place, what, ("pool", "state"), synonyms={"name": "pool"})
+    pool = read_name(get_field(fields, "pool", place, what), "a pool's name")
+    return Voucher(pool, _read_choice(get_field(fields, "state", place, what), VOUCHER_STATES))
+
+
+def _read_choice(place: Place, choices: tuple[_Word, ...]) -> _Word:
+    """One of these words. Raises: WrongType, TextInvalid, Malformed."""
+    said = read_name(place, "'state'")
+    for choice in choices:
+        if said == choice:
+            return choice
+    message = f"'state' is one of {', '.join(choices)}"
+    raise Malformed(message, path=str(place), suggestion=suggest_name(said, choices))
+
+
 def _parse_delivered(kind: DeliveryKind) -> Callable[[Place], Delivered]:
     def parse(place: Place) -> Delivered:
         if place.data is True:
@@ -209,4 +259,9 @@ _PARSERS: Final[Mapping[str, _Parser]] = {
     "member_of": _parse_leaf(_parse_member_of),
     "percentile": _parse_leaf(parse_percentile),
     "bucket": _parse_leaf(_parse_bucket),
+    "points": _parse_points,
+    "tier": _parse_leaf(_parse_tier),
+    "badge": _parse_leaf(_parse_badge),
+    "mission": _parse_leaf(_parse_mission),
+    "voucher": _parse_leaf(_parse_voucher),
 }

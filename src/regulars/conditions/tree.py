@@ -316,7 +316,56 @@ class Bucket:
     until_percent: Decimal
 
 
-Leaf = Trait | Tag | Consent | HasIdentity | Did | Sequence | Delivered | MemberOf | Percentile | Bucket
+@dataclass(frozen=True, slots=True)
+class Points:
+    """What the member could spend of an asset, 0 where there is none; in the asset's smallest unit."""
+
+    asset: str
+    range: Range
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """At a level of a programme, or with `or_higher` at one above it. Who no programme knows yet is at the lowest."""
+
+    name: str
+    or_higher: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """The member has a badge of a programme."""
+
+    name: str
+
+
+MissionState = Literal["done"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mission:
+    """A mission that the member reached, at least once."""
+
+    name: str
+    state: MissionState = "done"
+
+
+VoucherState = Literal["issued", "reserved", "used"]
+VOUCHER_STATES: Final[tuple[VoucherState, ...]] = ("issued", "reserved", "used")
+
+
+@dataclass(frozen=True, slots=True)
+class Voucher:
+    """A voucher of a pool in a state at as_of; one that is over is `issued` no more."""
+
+    pool: str
+    state: VoucherState
+
+
+Held = Points | Tier | Badge | Mission | Voucher
+"""What a member has by the brand's programmes: as it is now, with what ends by itself ended at as_of."""
+
+Leaf = Trait | Tag | Consent | HasIdentity | Did | Sequence | Delivered | MemberOf | Percentile | Bucket | Held
 
 
 # --- how leaves meet ---------------------------------------------------------------------------------------------------

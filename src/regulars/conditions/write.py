@@ -8,19 +8,25 @@ from regulars.conditions.places import write_number
 from regulars.conditions.tree import (
     AllOf,
     AnyOf,
+    Badge,
     Bucket,
     Consent,
     Delivered,
     Did,
     HasIdentity,
+    Held,
     Leaf,
     MemberOf,
+    Mission,
     Node,
     Not,
     Percentile,
+    Points,
     Sequence,
     Tag,
+    Tier,
     Trait,
+    Voucher,
 )
 from regulars.conditions.values import write_range, write_test
 from regulars.conditions.windows import write_window
@@ -35,6 +41,11 @@ LEAF_WORDS: Final[Mapping[type[Leaf], str]] = {
     MemberOf: "member_of",
     Percentile: "percentile",
     Bucket: "bucket",
+    Points: "points",
+    Tier: "tier",
+    Badge: "badge",
+    Mission: "mission",
+    Voucher: "voucher",
 }
 """The word of each kind of leaf; a delivery's is its own kind."""
 
@@ -54,7 +65,9 @@ def write_tree(node: Node) -> dict[str, object]:
             return {LEAF_WORDS[type(node)]: _write_leaf(node)}
 
 
-def _write_leaf(leaf: Trait | Tag | Consent | HasIdentity | MemberOf | Did | Sequence | Percentile | Bucket) -> object:
+def _write_leaf(
+    leaf: Trait | Tag | Consent | HasIdentity | MemberOf | Did | Sequence | Percentile | Bucket | Held,
+) -> object:
     match leaf:
         case Trait():
             return {leaf.name: write_test(leaf.test)}
@@ -70,8 +83,10 @@ def _write_leaf(leaf: Trait | Tag | Consent | HasIdentity | MemberOf | Did | Seq
         case Bucket():
             place = {"from": write_number(leaf.from_percent), "until": write_number(leaf.until_percent)}
             return {"salt": leaf.salt, **place}
-        case _:
+        case Did() | Sequence() | Percentile():
             return _write_behaviour(leaf)
+        case _:
+            return _write_held(leaf)
 
 
 def _write_behaviour(leaf: Did | Sequence | Percentile) -> object:
@@ -82,6 +97,20 @@ def _write_behaviour(leaf: Did | Sequence | Percentile) -> object:
             return write_sequence(leaf)
         case Percentile():
             return write_percentile(leaf)
+
+
+def _write_held(leaf: Held) -> object:
+    match leaf:
+        case Points():
+            return {leaf.asset: write_range(leaf.range)}
+        case Tier():
+            return {"at_least": leaf.name} if leaf.or_higher else leaf.name
+        case Badge():
+            return leaf.name
+        case Mission():
+            return {"name": leaf.name, "state": leaf.state}
+        case Voucher():
+            return {"pool": leaf.pool, "state": leaf.state}
 
 
 def _write_delivered(leaf: Delivered) -> object:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from regulars.conditions.catalogue import Catalogue
 from regulars.conditions.check import check_tree
+from regulars.conditions.closures_history import check_asked
 from regulars.conditions.doubts import Doubt
 from regulars.conditions.errors import ConditionError
 from regulars.conditions.places import escape_segment, suggest_name
@@ -76,6 +77,7 @@ def check_conditions(programme: Programme, catalogue: Catalogue) -> list[Doubt]:
     doubts: list[Doubt] = []
     for condition, path in list_conditions(programme):
         try:
+            check_asked(condition.written)
             found = check_tree(condition.written, catalogue, events_may_come=True)
         except ConditionError as error:
             place = path + (error.path or "").rstrip("/")

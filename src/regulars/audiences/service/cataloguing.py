@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from regulars.audiences import store
+from regulars.conditions.catalogue import ProgrammeNames
 from regulars.conditions.tree import (
     LINE_FIELDS,
     LOCAL_DAY,
@@ -82,6 +83,14 @@ async def find_item_attributes(tx: ReadTransaction, brand: Brand, tree: Node) ->
     if len(found) < len(asked):
         found = await store.list_item_attributes(tx, brand.brand_id)
     return frozenset((*found, *_ITEM_COLUMNS))
+
+
+async def get_programme_names(tx: ReadTransaction, brand: Brand) -> ProgrammeNames:
+    """What the brand's programmes name."""
+    found: dict[str, set[str]] = {}
+    for kind, name in await store.list_programme_names(tx, brand.brand_id):
+        found.setdefault(kind, set()).add(name)
+    return ProgrammeNames(**{kind: frozenset(names) for kind, names in found.items()})
 
 
 def _list_filters(tree: Node) -> list[EventFilter]:

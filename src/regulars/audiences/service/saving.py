@@ -9,7 +9,7 @@ import msgspec
 from regulars.audiences import store
 from regulars.audiences.errors import AudienceInUse, AudienceNameInvalid, AudienceUnknown, AudienceVersionUnknown
 from regulars.audiences.model import Audience
-from regulars.audiences.service.cataloguing import find_item_attributes, list_event_properties
+from regulars.audiences.service.cataloguing import find_item_attributes, get_programme_names, list_event_properties
 from regulars.conditions.catalogue import Catalogue, TraitFacts
 from regulars.conditions.check import check_tree
 from regulars.conditions.doubts import Doubt
@@ -104,6 +104,7 @@ async def get_catalogue(tx: ReadTransaction, brand: Brand, tree: Node | None = N
         identity_kinds=frozenset(KINDS),
         properties={} if tree is None else await list_event_properties(tx, brand, tree),
         item_attributes=None if tree is None else await find_item_attributes(tx, brand, tree),
+        programmes=await get_programme_names(tx, brand),
     )
 
 
