@@ -51,10 +51,6 @@ from tests.support.shop import text
 
 pytestmark = pytest.mark.long
 
-USABLE = pytest.mark.xfail(
-    strict=True, reason="«Points, tier, badge, mission, voucher are usable in conditions and messages»"
-)
-
 
 # --- 1 ---------------------------------------------------------------------------------------------------------------
 
@@ -312,7 +308,6 @@ def test_what_a_member_has_is_a_condition(books: Rewarded) -> None:
     assert told["path"].startswith("/tier") and told["suggestion"] == "gold"
 
 
-@USABLE
 def test_what_a_member_has_can_be_said(sender: Sender) -> None:
     body: dict[str, Any] = {"assets": ASSETS, "earn": [BASE], "tiers": tiers(), "vouchers": [pool()]}
     sender.ask("PUT", "/api/programmes/main", body)
@@ -327,4 +322,4 @@ def test_what_a_member_has_can_be_said(sender: Sender) -> None:
     said = "{{ member.loyalty.balances.points }} {{ member.loyalty.tier.name }} {{ member.loyalty.vouchers[0].code }}"
     assert sender.single(one, said)["state"] == "accepted"
     (text_said,) = sender.simulator.read_texts(one.line)
-    assert text_said == f"20 gold {issued['code']}"
+    assert json.loads(text_said) == [{"type": "text", "text": f"20 gold {issued['code']}"}]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -58,7 +59,7 @@ def rows(dsn: str) -> Generator[Cursor]:
 def find(cursor: Cursor, said: object, as_of: datetime = NOW) -> str:
     """The numbers of the members in the leaf."""
     (leaf,) = list_leaves(parse_tree(said))
-    (one,) = lower_on_members(leaf, Times(as_of, UTC), BRAND, NOBODY_PERSONAL)
+    (one,) = lower_on_members(leaf, Times(as_of, ZoneInfo("UTC")), BRAND, NOBODY_PERSONAL)
     found = {row[0] for row in cursor.execute(one.sql.encode(), one.parameters).fetchall()}
     return "".join(str(number) for number in range(1, 5) if (number in found) is not one.complement)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regulars.conditions.catalogue import Catalogue, TraitFacts
-from regulars.conditions.errors import ConditionError
+from regulars.conditions.errors import ConditionError, NotOfOneEvent
 from regulars.kernel.errors import DomainError
 from regulars.loyalty.checking import check_conditions, list_events
 from regulars.loyalty.errors import ProgrammeInvalid
@@ -263,6 +263,24 @@ def test_conditions_are_held_to_the_brands_names() -> None:
     with pytest.raises(ConditionError) as refused:
         check_conditions(parse_programme(changed("/earn/1/when", when)), catalogue)
     assert (refused.value.path, refused.value.suggestion) == ("/earn/1/when/all/1/trait/agee", "age")
+
+
+@pytest.mark.parametrize(
+    ("left", "path"),
+    [
+        ({"any": [{"tier": {"at_least": "gold"}}]}, "/any/0/tier"),
+        ({"not": {"badge": "reader"}}, "/not/badge"),
+        ({"points": {"points": {"at_least": 3}}}, "/points/points"),
+        ({"mission": {"name": "three books", "state": "done"}}, "/mission"),
+        ({"voucher": {"pool": "half-price", "state": "used"}}, "/voucher"),
+    ],
+)
+def test_what_a_member_has_is_no_rule(left: Any, path: str) -> None:
+    """It changes with each event; only tier and badge, beside a rule's condition, are known at one."""
+    programme = parse_programme(changed("/earn/1/when", {"all": [ORDERED, left]}))
+    with pytest.raises(NotOfOneEvent) as refused:
+        check_conditions(programme, Catalogue(traits={"age": TraitFacts("number")}))
+    assert refused.value.path == f"/earn/1/when/all/1{path}"
 
 
 LEAVES = st.one_of(

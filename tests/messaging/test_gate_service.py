@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import json
-from datetime import UTC, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -22,8 +23,9 @@ from regulars.messaging.service.forgetting import forget_members
 from regulars.messaging.service.outbox import Outbox
 from regulars.messaging.service.sending import SingleSend
 from regulars.messaging.telling import list_steps
-from regulars.platform.db import WriteTransaction
+from regulars.platform.db import ReadTransaction, WriteTransaction
 from regulars.platform.errors import BrandBusy
+from regulars.platform.tenancy import Brand
 from tests.conftest import NOW
 from tests.messaging.carrier import Carrier, Carriers
 from tests.messaging.desk import BOOK, HELLO, SAME, Desk, Time, over
@@ -305,6 +307,33 @@ async def test_a_missing_value_is_refused_and_never_said_as_nothing(desk: Desk) 
     told = await desk.send(member, "a", message={"en": {"text": "Hi {{ member.traits.first_name }},"}})
     assert (told.state, told.reason) == (State.REFUSED, "missing_value")
     assert told.detail["value"] == "member.traits.first_name"
+
+
+async def test_what_members_have_is_read_only_where_it_is_said(desk: Desk) -> None:
+    """By name, by a name known only later, or within the whole member; who has nothing of it is refused."""
+    await desk.put_settings(caps=None)
+    rich, poor = await desk.arrive(2)
+    asked: list[Sequence[MemberId]] = []
+
+    async def read(
+        tx: ReadTransaction, brand: Brand, member_ids: Sequence[MemberId], *, now: datetime
+    ) -> dict[MemberId, dict[str, Any]]:
+        asked.append(member_ids)
+        return {reading.parse_member_id(rich): {"balances": {"points": "20"}}}
+
+    desk.outbox.read_loyalty = read
+    await desk.send(rich, "a", message={"en": {"text": "{{ member.traits.first_name | default: 'you' }}"}})
+    assert asked == []
+    for key, text in (
+        ("b", "{{ member.loyalty.balances.points }}"),
+        ("c", "{% assign what = 'loyalty' %}{{ member[what].balances.points }}"),
+        ("d", "{% assign all = member %}{{ all.loyalty.balances.points }}"),
+    ):
+        told = await desk.send(rich, key, message={"en": {"text": text}})
+        assert (told.state, told.reason) == (State.RESERVED, None), key
+    assert asked == [[reading.parse_member_id(rich)]] * 3
+    told = await desk.send(poor, "e", message={"en": {"text": "{{ member.loyalty.balances.points }}"}})
+    assert (told.state, told.reason) == (State.REFUSED, "missing_value")
 
 
 async def test_an_item_that_is_not_there_refuses_everybody_and_is_not_tried_again(desk: Desk) -> None:

@@ -1,12 +1,13 @@
 """What a member has by the brand's programmes, as the member may see it: folded anew, as of now."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
 from regulars.events.service import following
 from regulars.kernel.clock import instant_text
+from regulars.kernel.ids import MemberId
 from regulars.ledger.service import get_available, list_expiring
 from regulars.loyalty.compiling import Edition
 from regulars.loyalty.dates import first_instant
@@ -28,13 +29,35 @@ async def get_loyalty(
 ) -> dict[str, Any]:
     """Balances, what expires, tier, badges, missions, vouchers. Raises: MemberUnknown."""
     member_id = await get_active(tx, brand, member)
+    return (await load_loyalty(tx, brand, editions, [member_id], now=now))[member_id]
+
+
+async def load_loyalty(
+    tx: ReadTransaction, brand: Brand, editions: Editions, member_ids: Sequence[MemberId], *, now: datetime
+) -> dict[MemberId, dict[str, Any]]:
+    """The same of several; who is not in force is left out."""
     programmes = await editions.load(tx, brand)
-    (remembered,) = await remember(tx, brand, programmes, [member_id])
-    told: list[tuple[Edition, Folded]] = []
-    for name, versions in programmes.editions.items():
-        rows = await store.list_awards(tx, brand.brand_id, name, [member_id])
-        paid = {row.key: bool(row.transfers) for row in rows if row.key.startswith(PAYMENT)}
-        told.append((versions[-1], fold(versions, remembered.marks, paid, remembered.joined_on, now)))
+    paid: dict[tuple[str, MemberId], dict[str, bool]] = {}
+    for name in programmes.editions:
+        for row in await store.list_awards(tx, brand.brand_id, name, member_ids):
+            if row.key.startswith(PAYMENT):
+                paid.setdefault((name, row.member_id), {})[row.key] = bool(row.transfers)
+    found: dict[MemberId, dict[str, Any]] = {}
+    for one in await remember(tx, brand, programmes, member_ids):
+        told = [
+            (
+                versions[-1],
+                fold(versions, one.marks, paid.get((name, one.member_id), {}), one.joined_on, now),
+            )
+            for name, versions in programmes.editions.items()
+        ]
+        found[one.member_id] = await _tell(tx, brand, one.member_id, told, now)
+    return found
+
+
+async def _tell(
+    tx: ReadTransaction, brand: Brand, member_id: MemberId, told: Sequence[tuple[Edition, Folded]], now: datetime
+) -> dict[str, Any]:
     assets = list(dict.fromkeys(asset for edition, _ in told for asset in edition.programme.assets))
     balances = {
         asset: str(await get_available(tx, brand.brand_id, account_of(member_id, asset), now)) for asset in assets

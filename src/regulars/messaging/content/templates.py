@@ -39,7 +39,7 @@ from regulars.messaging.content.limits import (
 from regulars.messaging.errors import MissingValue, TemplateInvalid
 
 OBJECTS: Final[Mapping[str, frozenset[str] | None]] = {
-    "member": frozenset({"id", "traits", "tags", "language"}),
+    "member": frozenset({"id", "traits", "tags", "language", "loyalty"}),
     "items": None,
     "campaign": frozenset({"name", "topic", "purpose"}),
     "brand": frozenset({"name", "currency", "time_zone"}),

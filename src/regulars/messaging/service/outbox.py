@@ -5,10 +5,10 @@ One transaction a batch: where it fails nothing was decided, counted or stored. 
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID, uuid4
 
 import structlog
@@ -36,14 +36,28 @@ CHANNELS_SEEN_SECONDS: Final = 1.0
 log = structlog.get_logger("messaging")
 
 
+class LoyaltyReader(Protocol):
+    """What members have by the brand's programmes; asked only where a message speaks of it."""
+
+    async def __call__(
+        self, tx: ReadTransaction, brand: Brand, member_ids: Sequence[MemberId], *, now: datetime
+    ) -> Mapping[MemberId, Mapping[str, Any]]:
+        """`member.loyalty` of each that is in force."""
+        ...
+
+
 @dataclass(slots=True)
 class Outbox:
-    """What a process needs to pass deliveries on: the database, the channels it has open, where its links lead."""
+    """What a process needs to pass deliveries on: the database, the channels it has open, where its links lead.
+
+    Without `read_loyalty` nobody has any: what a message says of it is missing.
+    """
 
     database: Database
     channels: OpenChannels
     master_key: bytes
     public_url: str
+    read_loyalty: LoyaltyReader | None = None
     new_key: Callable[[], UUID] = uuid4
     _brands: dict[BrandId, Brand] = field(default_factory=dict[BrandId, Brand])
     _messages: dict[tuple[BrandId, int], Message] = field(default_factory=dict[tuple[BrandId, int], Message])
@@ -127,7 +141,7 @@ class Outbox:
         now: datetime,
     ) -> tuple[dict[DeliveryId, Content], dict[DeliveryId, str]]:
         """What each is told, and for whom a value is missing."""
-        traits, tags = await _load_members(tx, brand, people, message, now)
+        members = await self._load_members(tx, brand, people, message, now)
         items = await deliveries.find_items(tx, brand.brand_id, list(message.item_ids)) if message.item_ids else {}
         drafts: dict[DeliveryId, Content] = {}
         missing: dict[DeliveryId, str] = {}
@@ -136,7 +150,7 @@ class Outbox:
             person = people[due.member_id]
             if person.is_erased:
                 continue
-            found = _Member(person.member_id, traits.get(person.member_id, {}), tags.get(person.member_id, []))
+            found = members[person.member_id]
             wishes = list_wishes(person.preferences.get("language"), found.traits)
             variant = message.choose([*wishes, *list_languages(brand.country)])
             try:
@@ -240,6 +254,20 @@ class Outbox:
             self._messages[brand.brand_id, message_id] = known
         return known
 
+    async def _load_members(
+        self, tx: ReadTransaction, brand: Brand, people: Mapping[int, Person], message: Message, now: datetime
+    ) -> dict[MemberId, "_Member"]:
+        """Those the message goes to, with what it says of them."""
+        named = message.variables
+        wanted = list(dict.fromkeys(person.member_id for person in people.values() if not person.is_erased))
+        needs_traits = len(message.variants) > 1 or any(one.startswith("member") for one in named)
+        traits = await load_traits(tx, brand, wanted) if needs_traits else {}
+        tags = await load_tags(tx, brand, wanted, now=now) if _says(named, "tags") else {}
+        has: Mapping[MemberId, Mapping[str, Any]] = {}
+        if self.read_loyalty is not None and _says(named, "loyalty"):
+            has = await self.read_loyalty(tx, brand, wanted, now=now)
+        return {one: _Member(one, traits.get(one, {}), tags.get(one, []), has.get(one)) for one in wanted}
+
     def _open(self, row: ChannelRow) -> Channel:
         channel = self.channels.get(row)
         self._keyed[row.brand_id, row.name] = channel.is_keyed
@@ -252,18 +280,12 @@ class _Member(NamedTuple):
     member_id: MemberId
     traits: Mapping[str, Any]
     tags: Sequence[str]
+    loyalty: Mapping[str, Any] | None
 
 
-async def _load_members(
-    tx: ReadTransaction, brand: Brand, people: Mapping[int, Person], message: Message, now: datetime
-) -> tuple[Mapping[MemberId, Mapping[str, Any]], Mapping[MemberId, Sequence[str]]]:
-    """Traits and tags of those the message speaks of, as far as it does."""
-    named = message.variables
-    wanted = [person.member_id for person in people.values() if not person.is_erased]
-    needs_traits = len(message.variants) > 1 or any(one.startswith("member") for one in named)
-    needs_tags = any(one == "member" or one.startswith("member.tags") for one in named)
-    traits = await load_traits(tx, brand, wanted) if needs_traits else {}
-    return traits, await load_tags(tx, brand, wanted, now=now) if needs_tags else {}
+def _says(named: Iterable[str], field: str) -> bool:
+    """Whether a template says this of a member: by its name, or by one that is known only when it is filled in."""
+    return any(one == "member" or one.startswith((f"member.{field}", "member.[")) for one in named)
 
 
 def _chunks(addresses: Sequence[str], most: int) -> Iterator[Sequence[str]]:
@@ -287,6 +309,7 @@ def _objects(
             "traits": member.traits,
             "tags": member.tags,
             "language": language,
+            "loyalty": member.loyalty,
         },
         "campaign": {"name": due.campaign, "topic": due.topic, "purpose": due.purpose},
         "brand": {"name": brand.name, "currency": brand.currency, "time_zone": str(brand.time_zone)},
