@@ -12,7 +12,7 @@ from regulars.conditions.closures import MemberFacts
 from regulars.events.happened import read_event
 from regulars.events.vocabulary import names_of
 from regulars.loyalty.compiling import Edition, compile_edition
-from regulars.loyalty.folding import AwardKey, Folded, Mark, fold
+from regulars.loyalty.folding import AwardKey, Folded, Mark, fold, payment_key
 from regulars.loyalty.model import Name
 from regulars.loyalty.parsing import parse_programme
 
@@ -96,20 +96,20 @@ def test_what_came_before_a_version_is_judged_by_the_one_before() -> None:
 def test_a_fold_stops_at_a_payment_that_nobody_has_decided() -> None:
     marks = [order(1, 9, "300"), order(2, 8, "90", points_paid=6), order(3, 7, "30")]
     asked = fold([edition()], marks, {}, JOINED, NOW).unpaid
-    assert asked is not None and (asked.key, asked.asset, asked.amount) == ("pay:2", "points", 6)
-    paid = fold([edition()], marks, {"pay:2": True}, JOINED, NOW)
-    assert paid.payments == {AwardKey("pay:2", Name("points")): -6}
+    assert asked is not None and (asked.key, asked.asset, asked.amount) == (payment_key(2), "points", 6)
+    paid = fold([edition()], marks, {payment_key(2): True}, JOINED, NOW)
+    assert paid.payments == {AwardKey(payment_key(2), Name("points")): -6}
     assert points_of(paid)["base:2"] == 2, "84 in money"
-    refused = fold([edition()], marks, {"pay:2": False}, JOINED, NOW)
-    assert refused.payments == {AwardKey("pay:2", Name("points")): 0}
+    refused = fold([edition()], marks, {payment_key(2): False}, JOINED, NOW)
+    assert refused.payments == {AwardKey(payment_key(2), Name("points")): 0}
     assert points_of(refused)["base:2"] == 3
 
 
 def test_a_part_that_is_given_back_was_never_bought() -> None:
     """A third of 300 paid with 70 points: 46 ⅔ of them pay what is left, and 47 stay drawn."""
     marks = [order(1, 9, "300", points_paid=70), order(2, 1, "100", "Order Refunded", order_id="o1")]
-    found = fold([edition()], marks, {"pay:1": True}, JOINED, NOW)
-    assert points_of(found) == {"base:1": 5} and found.payments[AwardKey("pay:1", Name("points"))] == -47
+    found = fold([edition()], marks, {payment_key(1): True}, JOINED, NOW)
+    assert points_of(found) == {"base:1": 5} and found.payments[AwardKey(payment_key(1), Name("points"))] == -47
     assert points_of(found, "stars") == {"base:1": int(Decimal(200) - Decimal(140) / 3)}
 
 

@@ -16,7 +16,7 @@ from regulars.ledger.service import get_account, post_transfers
 from regulars.loyalty.service import partners, quoting, registrations, rewards, scores, sweeping, using, vouchers
 from regulars.loyalty.service.programmes import Version, list_in_force, put_programme
 from regulars.members.identity import parse_identity
-from regulars.members.service import changing, joining, reading
+from regulars.members.service import changing, erasing, joining, reading
 from regulars.platform.db import Database, WriteTransaction
 from regulars.platform.tenancy import Brand
 from tests.conftest import NOW
@@ -37,9 +37,9 @@ class Till:
     def wait(self, **period: float) -> None:
         self.now += timedelta(**period)
 
-    async def put(self, name: str = "main", **sections: Any) -> None:
+    async def put(self, name: str = "main", **sections: Any) -> dict[str, Any]:
         async with self.database.write() as tx:
-            await put_programme(tx, self.brand, name, sections, now=self.now)
+            return await put_programme(tx, self.brand, name, sections, now=self.now)
 
     async def version(self) -> Version:
         async with self.database.read() as tx:
@@ -59,6 +59,10 @@ class Till:
     async def merge(self, keep: str, merge: str) -> None:
         async with self.database.write() as tx:
             await changing.merge_by_hand(tx, self.brand, keep=keep, merge=merge, now=self.now)
+
+    async def erase(self, who: str) -> None:
+        async with self.database.write() as tx:
+            await erasing.erase_member(tx, self.brand, who, now=self.now)
 
     async def told(self, perform: Callable[[WriteTransaction], Awaitable[Any]]) -> Any:
         try:

@@ -118,9 +118,6 @@ order by f.brand_id;
 -- name: move_follower
 update events_followers set after_seq = %(after_seq)s where brand_id = %(brand_id)s and follower = %(follower)s;
 
--- name: find_followed_seq
-select min(f.after_seq) from events_followers f where f.brand_id = %(brand_id)s;
-
 -- name: list_tail_events
 select t.seq, t.origin_id, t.name, t.occurred_at, t.properties from events_tail t
 where t.brand_id = %(brand_id)s and t.seq > %(after_seq)s and t.seq <= %(to_seq)s and t.name = any(%(names)s::text[])

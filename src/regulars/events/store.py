@@ -169,11 +169,6 @@ async def move_follower(tx: WriteTransaction, brand_id: BrandId, follower: str, 
     await tx.execute(_SQL["move_follower"], {"brand_id": brand_id, "follower": follower, "after_seq": after_seq})
 
 
-async def find_followed_seq(tx: ReadTransaction, brand_id: BrandId) -> int | None:
-    row = await tx.row(_SQL["find_followed_seq"], {"brand_id": brand_id})
-    return row[0] if row else None
-
-
 async def list_tail_events(
     tx: ReadTransaction, brand_id: BrandId, names: Sequence[str], *, after_seq: int, to_seq: int, limit: int
 ) -> list[TupleRow]:

@@ -151,9 +151,11 @@ update history_moves set published_at = %(now)s where brand_id = %(brand_id)s an
 select first_received_at from history_pointers where brand_id = %(brand_id)s;
 
 -- name: list_droppable
-select brand_id, move_id, after_seq, to_seq from history_moves
-where dropped_at is null and published_at <= %(published_before)s
-order by brand_id, move_id
+-- What a follower has not seen stays.
+select m.brand_id, m.move_id, m.after_seq, m.to_seq from history_moves m
+where m.dropped_at is null and m.published_at <= %(published_before)s
+    and not exists (select from facts.followers f where f.brand_id = m.brand_id and f.after_seq < m.to_seq)
+order by m.brand_id, m.move_id
 limit %(limit)s;
 
 -- name: close_drop

@@ -137,12 +137,20 @@ order by a.account_id for no key update;
 -- name: redate
 select ledger_redate(%(brand_id)s, %(transfer_ids)b::uuid[], %(expires_at)s);
 
+-- name: list_available
+-- As find_account says of one.
+select a.name, least(greatest(
+    ledger_count_free(a.account_id, %(now)s)::numeric - a.debt_minor - a.floor_minor, 0
+), 9223372036854775807)::bigint
+from ledger_accounts a
+where a.brand_id = %(brand_id)s and a.name = any(%(names)s::text[]) and a.keeps = 'lots';
+
 -- name: list_expiring
-select s.code, l.expires_at, sum(l.remaining_minor)
-from ledger_accounts a join ledger_assets s using (asset_id) join ledger_lots l using (account_id)
+select a.name, l.expires_at, sum(l.remaining_minor)
+from ledger_accounts a join ledger_lots l using (account_id)
 where a.brand_id = %(brand_id)s and a.name = any(%(names)s::text[])
     and l.is_open and l.expires_at < 'infinity' and l.expires_at > %(now)s
-group by s.code, l.expires_at order by l.expires_at, s.code;
+group by a.name, l.expires_at order by l.expires_at, a.name;
 
 -- name: sum_posted
 -- What accounts with lots received (positive) and gave, by asset and kind of transfer; reversals by what they undid.

@@ -449,16 +449,15 @@ async def redate(
     return await store.redate(tx, brand_id, transfer_ids, expires_at)
 
 
-async def get_available(tx: ReadTransaction, brand_id: BrandId, name: str, now: datetime) -> int:
-    """What an account could spend, less what it owes; 0 where nothing was posted to it."""
-    row = await store.find_account(tx, brand_id, name, now)
-    return 0 if row is None else row[4]
+async def list_available(tx: ReadTransaction, brand_id: BrandId, names: Sequence[str], now: datetime) -> dict[str, int]:
+    """What accounts with lots could spend, by name; those that nothing was posted to are left out."""
+    return {row[0]: row[1] for row in await store.list_available(tx, brand_id, names, now)}
 
 
 async def list_expiring(
     tx: ReadTransaction, brand_id: BrandId, names: Sequence[str], now: datetime
 ) -> list[tuple[str, datetime, int]]:
-    """Asset, when and how much of these accounts will expire, soonest first."""
+    """Account, when and how much of it will expire, soonest first."""
     return [(row[0], row[1], int(row[2])) for row in await store.list_expiring(tx, brand_id, names, now)]
 
 

@@ -235,8 +235,13 @@ async def redate(
     return row[0] if row else 0
 
 
+async def list_available(tx: ReadTransaction, brand_id: BrandId, names: Sequence[str], now: datetime) -> list[TupleRow]:
+    """account, how much; of those with lots."""
+    return await tx.rows(SQL["list_available"], {"brand_id": brand_id, "names": list(names), "now": now})
+
+
 async def list_expiring(tx: ReadTransaction, brand_id: BrandId, names: Sequence[str], now: datetime) -> list[TupleRow]:
-    """asset, when, how much; soonest first."""
+    """account, when, how much; soonest first."""
     return await tx.rows(SQL["list_expiring"], {"brand_id": brand_id, "names": list(names), "now": now})
 
 

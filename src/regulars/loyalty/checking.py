@@ -34,6 +34,7 @@ from regulars.loyalty.model import (
     Registration,
     Score,
     ScoreStep,
+    SendMessage,
     Step,
     Tiers,
     VoucherPool,
@@ -84,6 +85,16 @@ def check_conditions(programme: Programme, catalogue: Catalogue) -> list[Doubt]:
             raise type(error)(error.message, path=place, suggestion=error.suggestion) from error
         doubts += [replace(one, path=path + one.path) for one in found]
     return doubts
+
+
+def list_messages(programme: Programme) -> list[str]:
+    """The places of effects that send a message."""
+    return [
+        f"{path}/{at}"
+        for effects, path in _list_effects(programme)
+        for at, effect in enumerate(effects)
+        if isinstance(effect, SendMessage)
+    ]
 
 
 def list_conditions(programme: Programme) -> list[tuple[Condition, str]]:

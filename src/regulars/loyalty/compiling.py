@@ -11,9 +11,11 @@ from regulars.conditions.closures_history import Goal, History, HoldsOf, compile
 from regulars.conditions.lower import Personal
 from regulars.conditions.tree import LINE_FIELDS, Did, Node, list_leaves
 from regulars.conditions.tree import Sequence as SequenceLeaf
+from regulars.events.vocabulary import LINES_KEYS
 from regulars.loyalty.checking import get_target, list_conditions
 from regulars.loyalty.model import (
     Badge,
+    Condition,
     EarnRule,
     Inactive,
     Mission,
@@ -39,6 +41,7 @@ class AskedBadge:
     """A badge with a condition of its own."""
 
     badge: Badge
+    when: Condition
     names: frozenset[str]
     holds: HoldsOf
 
@@ -82,7 +85,7 @@ class Edition:
             for leaf in list_leaves(condition.tree)
             for name in _names_in(leaf)
         }
-        return self.asks_items or not said.isdisjoint({*LINE_FIELDS, "products", "items"})
+        return self.asks_items or not said.isdisjoint({*LINE_FIELDS, *LINES_KEYS})
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -104,7 +107,7 @@ def compile_edition(
     """Raises: NotOfOneEvent where a condition asks what no event tells."""
     own = [_ask_rule(one, zone, names_of, personal) for one in compile_rules(programme, zone, names_of, personal)]
     badges = [
-        (AskedBadge(badge, found.names, found.holds), found.asks_member, found.asks_items)
+        (AskedBadge(badge, badge.when, found.names, found.holds), found.asks_member, found.asks_items)
         for badge in programme.badges
         if badge.when is not None
         for found in (compile_history(badge.when.written, zone, names_of, personal),)

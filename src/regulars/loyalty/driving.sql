@@ -84,6 +84,15 @@ update loyalty_members set due_at = %(now)s where brand_id = %(brand_id)s and pr
 select m.programme, count(*) from loyalty_members m
 where m.brand_id = %(brand_id)s and m.due_at <= %(now)s group by m.programme;
 
+-- name: mark_gone_due
+update loyalty_members m set due_at = %(now)s
+from facts.people p
+where p.brand_id = m.brand_id and p.member_id = m.member_id and p.state <> 'active'
+    and (m.due_at is null or m.due_at > %(now)s);
+
+-- name: delete_members
+delete from loyalty_members m where m.brand_id = %(brand_id)s and m.member_id = any(%(member_ids)b::bigint[]);
+
 -- name: delete_orphans
 delete from loyalty_marks m
 where not exists (select from facts.origins o where o.brand_id = m.brand_id and o.origin_id = m.origin_id);

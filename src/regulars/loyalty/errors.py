@@ -19,13 +19,6 @@ class ProgrammeUnknown(DomainError):
     code: ClassVar[str] = "programme.unknown"
 
 
-class AwardRefused(DomainError):
-    """The ledger did not take what a programme awards: the account is closed, or a limit or cap stands against it."""
-
-    kind: ClassVar[Kind] = Kind.CONFLICT
-    code: ClassVar[str] = "programme.award_refused"
-
-
 class ProgrammeAmbiguous(DomainError):
     """Several programmes have a pool, a reward, an event or a score of this name: say which."""
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from regulars.conditions.closures import EventFacts, MemberFacts
 from regulars.conditions.closures_history import History
-from regulars.loyalty.awarding import POINTS_PAID, REVENUE, Earned, Given, earn, find_number, is_valid_on
+from regulars.loyalty.awarding import POINTS_PAID, REVENUE, Earned, Given, ReadNumber, earn, find_number, is_valid_on
 from regulars.loyalty.compiling import AskedMission, Edition
 from regulars.loyalty.dates import first_instant, local_day
 from regulars.loyalty.expiry import expires_at, policy_of
@@ -35,12 +35,9 @@ from regulars.loyalty.model import (
     SetTag,
     Tiers,
 )
-from regulars.loyalty.rules import is_eligible
+from regulars.loyalty.rules import has_beside, is_eligible
 from regulars.loyalty.streaks import Run, add_day, count_standing
 from regulars.loyalty.tiers import Change, Clock, Credit, Standing, add_credit, advance, missing_to_next, next_due
-
-PAYMENT: Final = "pay:"
-"""How keys of payments begin; a rule's key has its name there, and a sign more."""
 
 TICK: Final = timedelta(microseconds=1)
 
@@ -71,6 +68,16 @@ class Award:
     funder: Name | None
     version: int
     base: int
+
+
+def payment_key(seq: int) -> str:
+    """Of the order that came as `seq`-th. No award's key is like it: each has a colon."""
+    return f"pay {seq}"
+
+
+def is_payment(key: str) -> bool:
+    """Whether a key is a payment's."""
+    return ":" not in key
 
 
 class Payment(NamedTuple):
@@ -194,7 +201,7 @@ class _Fold:
 
     def _give_back(self, mark: Mark) -> None:
         """An order that never was restores what it drew."""
-        asset, key = self._edition_of(mark).programme.paying_asset, f"{PAYMENT}{mark.seq}"
+        asset, key = self._edition_of(mark).programme.paying_asset, payment_key(mark.seq)
         if asset is not None and key in self.paid:
             self.out.payments[AwardKey(key, asset)] = 0
 
@@ -242,9 +249,11 @@ class _Fold:
         self.active.append((facts.occurred_at, facts.name))
         if not self._is_judged(mark):
             return True
+        day = local_day(facts.occurred_at, self.zone)
+        if not is_valid_on(edition.programme.valid, day):
+            return True
         numbers = _read_numbers(facts, points)
         level = self._level_of(edition)
-        day = local_day(facts.occurred_at, self.zone)
         badges = set(self.out.badges)
         rules = [
             asked.rule
@@ -272,7 +281,7 @@ class _Fold:
         asset = edition.programme.paying_asset
         if said is None or said < 1 or asset is None or not self._is_judged(mark):
             return Fraction(0)
-        key = AwardKey(f"{PAYMENT}{mark.seq}", asset)
+        key = AwardKey(payment_key(mark.seq), asset)
         is_drawn = self.paid.get(key.key)
         if is_drawn is None:
             self.out.unpaid = Payment(key.key, asset, int(said), mark.facts.occurred_at)
@@ -324,11 +333,12 @@ class _Fold:
                     pass
 
     def _grant_badges(self, edition: Edition, mark: Mark) -> None:
-        at = mark.facts.occurred_at
+        at, level = mark.facts.occurred_at, self.standings[edition.version].level
         for asked in edition.badges:
             if (
                 asked.badge.name not in self.out.badges
                 and mark.facts.name in asked.names
+                and has_beside(edition.programme, asked.when, level, self.out.badges)
                 and asked.holds(self.history, mark.member, at)
             ):
                 self.out.badges[asked.badge.name] = at
@@ -431,7 +441,7 @@ def _share_given(revenue: Decimal | None, given: Sequence[Decimal | None]) -> Fr
     return max(total, Fraction(0)) / Fraction(revenue)
 
 
-def _read_numbers(facts: EventFacts, points: Fraction) -> Any:
+def _read_numbers(facts: EventFacts, points: Fraction) -> ReadNumber:
     """The event's numbers; of revenue what was not given back, of points what was drawn for that."""
     typed: Mapping[str, object] = {REVENUE: facts.revenue, "quantity": facts.quantity, POINTS_PAID: points}
 

@@ -1,4 +1,4 @@
-"""Loyalty's background work: reservations that are over end. Safe to run twice."""
+"""Loyalty's background work: what is over ends, what was merged is told anew, what was erased is forgotten. Safe to run twice."""
 
 from typing import Final
 
@@ -7,6 +7,7 @@ from procrastinate import App
 
 from regulars.kernel.clock import Clock
 from regulars.loyalty.service.sweeping import end_what_is_over
+from regulars.loyalty.store import driving
 from regulars.platform.db import Database
 
 EVERY_15_SECONDS: Final = "* * * * * */15"
@@ -25,3 +26,17 @@ def add_loyalty_jobs(app: App, database: Database, master_key: bytes, clock: Clo
         count = await end_what_is_over(database, master_key, now=clock())
         if count:
             log.debug("reservations looked at", count=count)
+
+    @app.periodic(cron="* * * * *")
+    @app.task(name="loyalty.merged", queueing_lock="loyalty.merged", pass_context=False)
+    async def follow_merges(timestamp: int) -> None:
+        del timestamp
+        async with database.write() as tx:
+            await driving.mark_gone_due(tx, clock())
+
+    @app.periodic(cron="41 3 * * *")
+    @app.task(name="loyalty.forget", queueing_lock="loyalty.forget", pass_context=False)
+    async def forget(timestamp: int) -> None:
+        del timestamp
+        async with database.write() as tx:
+            await driving.delete_orphans(tx)

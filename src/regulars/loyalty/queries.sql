@@ -14,6 +14,9 @@ insert into loyalty_programmes (brand_id, name, version, written, from_at, from_
 select %(brand_id)s, %(name)s, %(version)s, %(written)s, %(now)s,
     coalesce((select h.head_seq from facts.tail_heads h where h.brand_id = %(brand_id)s), 0);
 
+-- name: list_version_numbers
+select p.name, max(p.version) from loyalty_programmes p where p.brand_id = %(brand_id)s group by p.name;
+
 -- name: list_versions
 select p.name, p.version, p.from_at, p.from_seq, p.written::text from loyalty_programmes p
 where p.brand_id = %(brand_id)s order by p.name, p.version;

@@ -43,13 +43,17 @@ def compile_rules(
 
 def is_eligible(programme: Programme, rule: EarnRule, level: int, badges: Collection[str], day: date) -> bool:
     """Whether a day of the brand, the member's level (0 the lowest) and badges let the rule hold."""
-    least = programme.find_level(rule.when.tier_at_least)
     return (
         is_valid_on(programme.valid, day)
         and is_valid_on(rule.valid, day)
-        and level >= (least or 0)
-        and all(badge in badges for badge in rule.when.badges)
+        and has_beside(programme, rule.when, level, badges)
     )
+
+
+def has_beside(programme: Programme, condition: Condition, level: int, badges: Collection[str]) -> bool:
+    """Whether a member has the level and the badges that stand beside a condition."""
+    least = programme.find_level(condition.tier_at_least)
+    return level >= (least or 0) and all(badge in badges for badge in condition.badges)
 
 
 def _compile(

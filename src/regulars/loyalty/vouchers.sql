@@ -1,14 +1,5 @@
 -- Vouchers, what partners know, scores. One query, one function of the same name in store/vouchers.py and store/scores.py.
 
--- name: list_family
--- The member in force and everybody who was merged into it, over as many merges as it took.
-with recursive down (member_id) as (
-    select %(member_id)s::bigint
-    union all
-    select p.member_id from down d join facts.people p on p.brand_id = %(brand_id)s and p.merged_into = d.member_id
-)
-select d.member_id from down d order by d.member_id;
-
 -- name: list_identifiers
 -- A browser is no person: whoever uses it next is another.
 select a.kind, a.lookup, a.value_sealed from facts.addresses a

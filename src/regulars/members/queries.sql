@@ -370,14 +370,14 @@ order by member_id
 for update;
 
 -- name: list_merged_into
--- The member and all that were ever merged into it, however indirectly.
-with recursive family (member_id) as (
-    select %(member_id)s::bigint
+-- Each member and all that were ever merged into it, however indirectly.
+with recursive family (kept_id, member_id) as (
+    select k.kept_id, k.kept_id from unnest(%(member_ids)b::bigint[]) k (kept_id)
     union
-    select m.member_id from family f
+    select f.kept_id, m.member_id from family f
     join members_members m on m.brand_id = %(brand_id)s and m.merged_into = f.member_id
 )
-select member_id from family order by member_id;
+select kept_id, member_id from family order by kept_id, member_id;
 
 -- name: mark_erased
 update members_members

@@ -166,8 +166,7 @@ def _show(demo: _Demo, watch: _Watch, *, home: str, currency: str) -> Outcome:
         story = None if hero is None else tell_story(demo.client, hero, demo.zone)
     with watch.step("audiences"):
         shown = show_audiences(demo.client, computing)
-    with watch.step("points"):  # nothing, where no programme was put in force before the first basket
-        rewarded = _reward(demo, is_new=bool(loaded.seconds))
+    rewarded = _reward(demo, watch, is_new=bool(loaded.seconds))
     return Outcome(
         counts=demo.journey.counts,
         checked=checked,
@@ -182,10 +181,11 @@ def _show(demo: _Demo, watch: _Watch, *, home: str, currency: str) -> Outcome:
     )
 
 
-def _reward(demo: _Demo, *, is_new: bool) -> Rewarded | None:
+def _reward(demo: _Demo, watch: _Watch, *, is_new: bool) -> Rewarded | None:
+    """None where no programme was put in force before the first basket."""
     if not demo.client.get("/api/programmes")["programmes"]:
         return None
-    with open_deployment(demo.settings) as deployment:
+    with watch.step("points"), open_deployment(demo.settings) as deployment:
         return reward_members(demo.client, deployment, demo.settings, takes=is_new)
 
 

@@ -8,6 +8,8 @@ create table events_followers (
     primary key (brand_id, follower)
 );
 
+create view facts.followers as select brand_id, follower, after_seq from events_followers;
+
 -- One row a brand; its lock orders seq: a batch holds it until it commits, so whoever sees a seq sees all lower ones.
 create table events_heads (
     brand_id int primary key,

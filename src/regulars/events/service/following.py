@@ -66,8 +66,3 @@ async def count_waiting(tx: ReadTransaction, brand_id: BrandId, names: Sequence[
 async def get_seq(tx: ReadTransaction, brand_id: BrandId, follower: str) -> int:
     """The seq up to which it has seen everything; 0 where it does not follow."""
     return await store.find_follower(tx, brand_id, follower) or 0
-
-
-async def find_floor(tx: ReadTransaction, brand_id: BrandId) -> int | None:
-    """The seq up to which all followers have seen everything; None where nobody follows."""
-    return await store.find_followed_seq(tx, brand_id)

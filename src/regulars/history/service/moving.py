@@ -19,7 +19,6 @@ from typing import Final
 from deltalake import DeltaTable
 from duckdb import DuckDBPyConnection
 
-from regulars.events.service.following import find_floor
 from regulars.events.service.leaving import drop_moved, reduce_counts
 from regulars.history import lake, store
 from regulars.history.engine import TailColumns, fetch_row, open_engine, type_tail_whole
@@ -239,11 +238,7 @@ async def drop_moved_rows(database: Database, clock: Clock) -> int:
     total = 0
     async with database.read() as tx:
         droppable = await store.list_droppable(tx, published_before=clock() - DROP_AFTER, limit=DROP_MOVES_AT_ONCE)
-        floors = {taken.brand_id: await find_floor(tx, BrandId(taken.brand_id)) for _, taken in droppable}
     for move_id, taken in droppable:
-        floor = floors[taken.brand_id]
-        if floor is not None and taken.to_seq > floor:
-            continue
         while True:
             async with database.write() as tx:
                 count = await drop_moved(

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from regulars.kernel.ids import MemberId
-from regulars.loyalty.folding import Deed, Folded
+from regulars.loyalty.folding import Deed
 from regulars.loyalty.model import IssueVoucher
+from regulars.loyalty.service.posting import Owed
 from regulars.loyalty.service.programmes import Version
 from regulars.loyalty.service.vouchers import issue_for_cause
 from regulars.loyalty.store import driving as store
@@ -19,19 +20,21 @@ async def issue_and_tag(
     tx: WriteTransaction,
     brand: Brand,
     version: Version,
-    folded: Sequence[tuple[MemberId, Folded]],
+    owed: Sequence[Owed],
     *,
     now: datetime,
 ) -> None:
-    """Those that were not done before, in their order; what a pool refuses is done too, and brings nothing.
+    """Those that were not done before, in their order, for the member or who was merged into it; what a pool refuses is
+    done too, and brings nothing.
 
     Locks: the pools' rows; the brand's lock where a tag is set.
     """
-    asked = [(member_id, deed) for member_id, one in folded for deed in one.deeds]
-    if not asked:
+    kept = {member_id: one.member_id for one in owed if one.folded.deeds for member_id in one.family}
+    if not kept:
         return
-    member_ids = sorted({member_id for member_id, _ in asked})
-    done = {(row[0], row[1]) for row in await store.list_deeds(tx, brand.brand_id, version.name, member_ids)}
+    rows = await store.list_deeds(tx, brand.brand_id, version.name, sorted(kept))
+    done = {(kept[row[0]], row[1]) for row in rows}
+    asked = [(one.member_id, deed) for one in owed for deed in one.folded.deeds]
     new = [(member_id, deed) for member_id, deed in asked if (member_id, deed.key) not in done]
     for member_id, deed in new:
         await _do(tx, brand, version, member_id, deed, now)

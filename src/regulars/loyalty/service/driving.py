@@ -20,9 +20,9 @@ from regulars.kernel.clock import Clock
 from regulars.kernel.errors import DomainError
 from regulars.kernel.ids import BrandId, MemberId, OriginId
 from regulars.ledger.model import ReversalPolicy
-from regulars.ledger.service import Holders
+from regulars.ledger.service import Holders, sweep
 from regulars.loyalty.compiling import Edition
-from regulars.loyalty.folding import PAYMENT, AwardKey, Folded, fold
+from regulars.loyalty.folding import AwardKey, Folded, fold, is_payment
 from regulars.loyalty.model import Name
 from regulars.loyalty.service.deeds import issue_and_tag
 from regulars.loyalty.service.editions import Editions, Programmes
@@ -32,6 +32,7 @@ from regulars.loyalty.service.remembering import Remembered, remember, show_memb
 from regulars.loyalty.store import driving as store
 from regulars.loyalty.store.driving import AwardRow, MarkRow, MemberRow
 from regulars.members.service.joining import lock_brand
+from regulars.members.service.reading import list_in_force
 from regulars.platform.db import Database, WriteTransaction
 from regulars.platform.tenancy import Brand
 
@@ -56,10 +57,12 @@ class Driver:
     master_key: bytes
     clock: Clock
     editions: Editions = field(default_factory=Editions)
+    _stopped: asyncio.Event = field(default_factory=asyncio.Event)
     _not_before: dict[BrandId, float] = field(default_factory=dict[BrandId, float])
 
     async def run(self, stopped: asyncio.Event) -> None:
-        """Until `stopped`."""
+        """Until `stopped`; a long step is left where it is."""
+        self._stopped = stopped
         while not stopped.is_set():
             try:
                 worked = await self.look()
@@ -120,7 +123,7 @@ class Driver:
             member_ids = await self._remember(tx, brand, programmes, events)
         for start in range(0, len(member_ids), MEMBERS_AT_ONCE_MAX):
             chunk = member_ids[start : start + MEMBERS_AT_ONCE_MAX]
-            if not await self._drive_some(brand.brand_id, chunk, after_seq=after_seq):
+            if self._stopped.is_set() or not await self._drive_some(brand.brand_id, chunk, after_seq=after_seq):
                 return True
         async with self.database.write() as tx:
             if await following.lock_follower(tx, brand.brand_id, FOLLOWER) == after_seq:
@@ -131,6 +134,7 @@ class Driver:
         self, brand_id: BrandId, member_ids: Sequence[MemberId], *, after_seq: int | None = None
     ) -> bool:
         """False where another is at it, or was: then the follower is not at `after_seq` any more."""
+        has_expired = False
         async with self.database.write() as tx:
             found = await following.lock_follower(tx, brand_id, FOLLOWER)
             if found is None or (after_seq is not None and found != after_seq):
@@ -139,9 +143,15 @@ class Driver:
             programmes = await self.editions.load(tx, brand)
             if programmes.sets_tags:
                 await lock_brand(tx, brand)
-            remembered = await remember(tx, brand, programmes, member_ids)
+            remembered = await remember(tx, brand, programmes, await _list_in_force(tx, brand_id, member_ids))
             for name, editions in programmes.editions.items():
-                await drive_members(tx, brand, self.holders, name, editions, remembered, now=self.clock())
+                has_expired |= await drive_members(
+                    tx, brand, self.holders, name, editions, remembered, now=self.clock()
+                )
+        # By itself: it is of all accounts, and those that were posted to are not kept waiting for it.
+        while has_expired:
+            async with self.database.write() as tx:
+                has_expired = bool(await sweep(tx, brand_id))
         return True
 
     async def _remember(
@@ -178,9 +188,12 @@ async def drive_members(
     remembered: Sequence[Remembered],
     *,
     now: datetime,
-) -> None:
-    """What should be, by one programme, becomes what there is. Locks: the members' accounts."""
-    member_ids = [one.member_id for one in remembered]
+) -> bool:
+    """What should be, by one programme, becomes what there is; whether something of it has expired, and is to be swept.
+
+    Locks: the members' accounts.
+    """
+    member_ids = [member_id for one in remembered for member_id in one.family]
     held: dict[MemberId, dict[AwardKey, AwardRow]] = {}
     for row in await store.list_awards(tx, brand.brand_id, programme, member_ids):
         held.setdefault(row.member_id, {})[AwardKey(row.key, Name(row.asset))] = row
@@ -188,24 +201,34 @@ async def drive_members(
     poster = Poster(tx, brand.brand_id, holders, programme, policy, now, held)
 
     def fold_one(one: Remembered) -> Folded:
-        mine = held.get(one.member_id, {})
-        paid = {key.key: bool(row.transfers) for key, row in mine.items() if key.key.startswith(PAYMENT)}
+        rows = (row for member_id in one.family for row in held.get(member_id, {}).values())
+        paid = {row.key: bool(row.transfers) for row in rows if is_payment(row.key)}
         return fold(editions, one.marks, paid, one.joined_on, now)
 
-    owed = {one.member_id: Owed(one.member_id, fold_one(one)) for one in remembered}
+    owed = {one.member_id: Owed(one.member_id, one.family, fold_one(one)) for one in remembered}
     await poster.lock(list(owed.values()))
     for one in remembered:
         while (payment := owed[one.member_id].folded.unpaid) is not None:
             await poster.post([owed[one.member_id]])
             await poster.pay(one.member_id, payment)
-            owed[one.member_id] = Owed(one.member_id, fold_one(one))
+            owed[one.member_id] = Owed(one.member_id, one.family, fold_one(one))
     await poster.post(list(owed.values()))
     await poster.end()
-    folded = [(member_id, found) for member_id, (_, found) in owed.items()]
     one = editions[-1]
     version = Version(programme, one.version, one.from_at, one.from_seq, one.programme)
-    await issue_and_tag(tx, brand, version, folded, now=now)
-    await store.put_members(tx, brand.brand_id, programme, [_to_row(one, *found) for found in folded])
+    await issue_and_tag(tx, brand, version, list(owed.values()), now=now)
+    rows = [_to_row(one, found.member_id, found.folded) for found in owed.values()]
+    await store.put_members(tx, brand.brand_id, programme, rows)
+    return poster.has_expired
+
+
+async def _list_in_force(tx: WriteTransaction, brand_id: BrandId, member_ids: Sequence[MemberId]) -> list[MemberId]:
+    """Who these members are now. Of those who were merged or erased nothing is said any more."""
+    found = await list_in_force(tx, brand_id, member_ids)
+    gone = [member_id for member_id in member_ids if found.get(member_id) != member_id]
+    if gone:
+        await store.delete_members(tx, brand_id, gone)
+    return sorted(set(found.values()))
 
 
 def _to_row(edition: Edition, member_id: MemberId, folded: Folded) -> MemberRow:

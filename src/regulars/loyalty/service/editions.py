@@ -11,7 +11,7 @@ from regulars.events.vocabulary import names_of
 from regulars.kernel.ids import BrandId
 from regulars.loyalty.compiling import Edition, compile_edition
 from regulars.loyalty.model import Programme, SetTag
-from regulars.loyalty.service.programmes import list_versions
+from regulars.loyalty.service.programmes import list_version_numbers, list_versions
 from regulars.members.service.reading import list_traits
 from regulars.members.service.setting_traits import digest_trait
 from regulars.platform.db import ReadTransaction
@@ -54,8 +54,7 @@ class Programmes:
 
 
 class _Known(NamedTuple):
-    versions: tuple[tuple[str, int], ...]
-    personal: frozenset[str]
+    state: tuple[object, ...]
     programmes: Programmes
 
 
@@ -67,19 +66,18 @@ class Editions:
 
     async def load(self, tx: ReadTransaction, brand: Brand) -> Programmes:
         """As the brand has them now."""
-        found = await list_versions(tx, brand.brand_id)
-        versions = tuple((one.name, one.version) for one in found)
         personal = await _list_personal(tx, brand)
+        state = (await list_version_numbers(tx, brand.brand_id), personal, brand.time_zone)
         known = self._known.get(brand.brand_id)
-        if known is None or (known.versions, known.personal) != (versions, personal):
+        if known is None or known.state != state:
             asked = _to_personal(brand, personal)
             editions: dict[str, list[Edition]] = {}
-            for one in found:
+            for one in await list_versions(tx, brand.brand_id):
                 edition = compile_edition(
                     one.version, one.from_at, one.from_seq, one.programme, brand.time_zone, names_of, asked
                 )
                 editions.setdefault(one.name, []).append(edition)
-            known = self._known[brand.brand_id] = _Known(versions, personal, Programmes(editions))
+            known = self._known[brand.brand_id] = _Known(state, Programmes(editions))
         return known.programmes
 
 

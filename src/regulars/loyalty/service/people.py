@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from regulars.kernel.ids import BrandId, MemberId
 from regulars.loyalty.service.programmes import Version
 from regulars.loyalty.store import vouchers as store
-from regulars.members.service.reading import get_active
+from regulars.members.service.reading import get_active, list_families
 from regulars.platform.db import ReadTransaction
 from regulars.platform.tenancy import Brand
 
@@ -36,7 +36,7 @@ async def get_person(tx: ReadTransaction, brand: Brand, text: str) -> Person:
 
 async def load_person(tx: ReadTransaction, brand_id: BrandId, member_id: MemberId) -> Person:
     """A member in force."""
-    return Person(member_id, tuple(await store.list_family(tx, brand_id, member_id)))
+    return Person(member_id, tuple((await list_families(tx, brand_id, [member_id]))[member_id]))
 
 
 async def load_standing(tx: ReadTransaction, brand: Brand, version: Version, person: Person) -> Standing:

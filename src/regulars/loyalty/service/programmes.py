@@ -15,7 +15,7 @@ from regulars.events.service import following
 from regulars.kernel.clock import instant_text
 from regulars.kernel.ids import BrandId
 from regulars.ledger.service import ensure_assets
-from regulars.loyalty.checking import check_conditions
+from regulars.loyalty.checking import check_conditions, list_messages
 from regulars.loyalty.compiling import compile_edition
 from regulars.loyalty.errors import ProgrammeUnknown
 from regulars.loyalty.model import Programme
@@ -61,6 +61,10 @@ async def put_programme(
         await store.insert_version(tx, brand.brand_id, name, version, written, now)
         await driving.mark_due(tx, brand.brand_id, name, now)
     warnings = [{"code": one.code, "path": one.path, "message": one.sentence} for one in doubts]
+    warnings += [
+        {"code": "programme.not_driven", "path": path, "message": "a message of a programme is kept, and not sent yet"}
+        for path in list_messages(programme)
+    ]
     return {"name": name, "version": version, **({"warnings": warnings} if warnings else {})}
 
 
@@ -72,6 +76,11 @@ async def list_in_force(tx: ReadTransaction, brand_id: BrandId) -> list[Version]
 async def list_versions(tx: ReadTransaction, brand_id: BrandId) -> list[Version]:
     """All versions of all programmes, by name and then version."""
     return [_to_version(row) for row in await store.list_versions(tx, brand_id)]
+
+
+async def list_version_numbers(tx: ReadTransaction, brand_id: BrandId) -> dict[str, int]:
+    """The newest of each programme: a version never changes, so where these are the same everything is."""
+    return {row[0]: row[1] for row in await store.list_version_numbers(tx, brand_id)}
 
 
 def _to_version(row: TupleRow) -> Version:

@@ -15,14 +15,16 @@ from regulars.loyalty.dates import local_day
 from regulars.loyalty.folding import Mark
 from regulars.loyalty.service.editions import Programmes
 from regulars.loyalty.store import driving as store
+from regulars.members.service.reading import list_families
 from regulars.platform.db import ReadTransaction
 from regulars.platform.tenancy import Brand
 
 
 class Remembered(NamedTuple):
-    """A member, the brand's day on which it joined, and its events in the order they came."""
+    """A member in force, it and who was merged into it, the brand's day on which it joined, events in the order they came."""
 
     member_id: MemberId
+    family: list[MemberId]
     joined_on: date
     marks: list[Mark]
 
@@ -36,18 +38,19 @@ async def remember(
     for member_id, seq, name, occurred_at, properties, member in await store.list_marks(
         tx, brand.brand_id, list(joined)
     ):
-        facts = read_event(name, _read_properties(properties, with_lines=programmes.asks_lines), occurred_at)
+        facts = read_event(name, read_properties(properties, with_lines=programmes.asks_lines), occurred_at)
         marks[member_id].append(Mark(seq, facts, _read_member(member_id, member)))
     if programmes.asks_items:
         items = await load_item_facts(tx, brand, _list_item_ids(mark.facts for own in marks.values() for mark in own))
         marks = {member_id: [_with_items(mark, items) for mark in own] for member_id, own in marks.items()}
+    families = await list_families(tx, brand.brand_id, list(joined))
     return [
-        Remembered(member_id, local_day(joined[member_id], brand.time_zone), marks[member_id])
+        Remembered(member_id, families[member_id], local_day(joined[member_id], brand.time_zone), marks[member_id])
         for member_id in sorted(joined)
     ]
 
 
-def _read_properties(text: str, *, with_lines: bool) -> dict[str, Any]:
+def read_properties(text: str, *, with_lines: bool) -> dict[str, Any]:
     """Without an order's lines where nobody asks of them: they are most of its text."""
     properties: dict[str, Any] = msgspec.json.decode(text)
     if not with_lines:
@@ -68,8 +71,8 @@ async def load_members(
     tx: ReadTransaction, brand_id: BrandId, member_ids: Sequence[MemberId]
 ) -> dict[MemberId, MemberFacts]:
     """What conditions may ask of members, as it is now."""
-    shown = await show_members(tx, brand_id, member_ids)
-    return {member_id: _read_member(member_id, msgspec.json.decode(text)) for member_id, text in shown.items()}
+    rows = await store.list_member_facts(tx, brand_id, member_ids)
+    return {MemberId(row[0]): _read_member(MemberId(row[0]), row[1:]) for row in rows}
 
 
 def _read_member(member_id: MemberId, kept: Sequence[Any] | None) -> MemberFacts:

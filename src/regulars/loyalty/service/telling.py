@@ -1,19 +1,19 @@
 """What a member has by the brand's programmes, as the member may see it: folded anew, as of now."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from regulars.events.service import following
 from regulars.kernel.clock import instant_text
 from regulars.kernel.ids import MemberId
-from regulars.ledger.service import get_available, list_expiring
+from regulars.ledger.service import list_available, list_expiring
 from regulars.loyalty.compiling import Edition
 from regulars.loyalty.dates import first_instant
-from regulars.loyalty.folding import PAYMENT, Folded, fold
+from regulars.loyalty.folding import Folded, fold, is_payment
 from regulars.loyalty.model import Name
-from regulars.loyalty.service.editions import Editions
+from regulars.loyalty.service.editions import Editions, Programmes
 from regulars.loyalty.service.posting import account_of
 from regulars.loyalty.service.programmes import FOLLOWER
 from regulars.loyalty.service.remembering import remember
@@ -37,13 +37,16 @@ async def load_loyalty(
 ) -> dict[MemberId, dict[str, Any]]:
     """The same of several; who is not in force is left out."""
     programmes = await editions.load(tx, brand)
+    remembered = await remember(tx, brand, programmes, member_ids)
+    kept = {member_id: one.member_id for one in remembered for member_id in one.family}
     paid: dict[tuple[str, MemberId], dict[str, bool]] = {}
     for name in programmes.editions:
-        for row in await store.list_awards(tx, brand.brand_id, name, member_ids):
-            if row.key.startswith(PAYMENT):
-                paid.setdefault((name, row.member_id), {})[row.key] = bool(row.transfers)
+        for row in await store.list_awards(tx, brand.brand_id, name, sorted(kept)):
+            if is_payment(row.key):
+                paid.setdefault((name, kept[row.member_id]), {})[row.key] = bool(row.transfers)
+    points = await _load_points(tx, brand, programmes, [one.member_id for one in remembered], now)
     found: dict[MemberId, dict[str, Any]] = {}
-    for one in await remember(tx, brand, programmes, member_ids):
+    for one in remembered:
         told = [
             (
                 versions[-1],
@@ -51,30 +54,41 @@ async def load_loyalty(
             )
             for name, versions in programmes.editions.items()
         ]
-        found[one.member_id] = await _tell(tx, brand, one.member_id, told, now)
+        vouchers = await list_held(tx, brand.brand_id, one.member_id, now=now)
+        found[one.member_id] = {**_tell(told, points[one.member_id]), "vouchers": vouchers}
     return found
 
 
-async def _tell(
-    tx: ReadTransaction, brand: Brand, member_id: MemberId, told: Sequence[tuple[Edition, Folded]], now: datetime
-) -> dict[str, Any]:
-    assets = list(dict.fromkeys(asset for edition, _ in told for asset in edition.programme.assets))
-    balances = {
-        asset: str(await get_available(tx, brand.brand_id, account_of(member_id, asset), now)) for asset in assets
-    }
-    names = [account_of(member_id, asset) for asset in assets]
-    expiring = [
-        {"asset": asset, "amount": str(amount), "at": instant_text(at)}
-        for asset, at, amount in await list_expiring(tx, brand.brand_id, names, now)
-    ]
-    expiring += _show_lapses(told, balances, expiring)
+class _Points(NamedTuple):
+    """What a member could spend of each asset, and what of it expires when."""
+
+    balances: dict[Name, int]
+    expiring: list[dict[str, str]]
+
+
+async def _load_points(
+    tx: ReadTransaction, brand: Brand, programmes: Programmes, member_ids: Sequence[MemberId], now: datetime
+) -> dict[MemberId, _Points]:
+    assets = dict.fromkeys(name for versions in programmes.editions.values() for name in versions[-1].programme.assets)
+    names = {account_of(member_id, asset): (member_id, asset) for member_id in member_ids for asset in assets}
+    found = {member_id: _Points(dict.fromkeys(assets, 0), []) for member_id in member_ids}
+    for name, amount in (await list_available(tx, brand.brand_id, list(names), now)).items():
+        member_id, asset = names[name]
+        found[member_id].balances[asset] = amount
+    for name, at, amount in await list_expiring(tx, brand.brand_id, list(names), now):
+        member_id, asset = names[name]
+        found[member_id].expiring.append({"asset": asset, "amount": str(amount), "at": instant_text(at)})
+    return found
+
+
+def _tell(told: Sequence[tuple[Edition, Folded]], points: _Points) -> dict[str, Any]:
+    expiring = [*points.expiring, *_show_lapses(told, points)]
     return {
-        "balances": balances,
+        "balances": {asset: str(amount) for asset, amount in points.balances.items()},
         "expiring": sorted(expiring, key=lambda one: (one["at"], one["asset"])),
         "tier": next((_show_tier(edition, one) for edition, one in told if edition.programme.tiers), None),
         "badges": [badge for edition, one in told for badge in _show_badges(edition, one)],
         "missions": [mission for edition, one in told for mission in _show_missions(edition, one)],
-        "vouchers": await list_held(tx, brand.brand_id, member_id, now=now),
     }
 
 
@@ -92,20 +106,15 @@ async def count_waiting(tx: ReadTransaction, brand: Brand, editions: Editions, *
     }
 
 
-def _show_lapses(
-    told: Iterable[tuple[Edition, Folded]], balances: Mapping[Name, str], dated: Iterable[dict[str, str]]
-) -> list[dict[str, str]]:
+def _show_lapses(told: Iterable[tuple[Edition, Folded]], points: _Points) -> list[dict[str, str]]:
     """What ends by inactivity if nothing more is done: all that has no end of its own."""
-    ends: dict[Name, datetime] = {asset: at for _, one in told for asset, at in one.lapses.items()}
-    left: dict[str, int] = {asset: int(balances[asset]) for asset in ends}
-    for one in dated:
-        if one["asset"] in left:
-            left[one["asset"]] -= int(one["amount"])
-    return [
-        {"asset": asset, "amount": str(amount), "at": instant_text(ends[Name(asset)])}
-        for asset, amount in left.items()
-        if amount > 0
-    ]
+    shown: list[dict[str, str]] = []
+    for asset, at in {asset: at for _, one in told for asset, at in one.lapses.items()}.items():
+        dated = sum(int(one["amount"]) for one in points.expiring if one["asset"] == asset)
+        if points.balances[asset] > dated:
+            amount = str(points.balances[asset] - dated)
+            shown.append({"asset": asset, "amount": amount, "at": instant_text(at)})
+    return shown
 
 
 def _show_tier(edition: Edition, folded: Folded) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 from duckdb import DuckDBPyConnection
 
 from regulars.audiences.service.saving import get_catalogue
@@ -25,7 +24,7 @@ from regulars.loyalty.dates import local_day
 from regulars.loyalty.folding import Folded, Mark, fold
 from regulars.loyalty.model import IssueVoucher, Programme
 from regulars.loyalty.service.editions import compile_for
-from regulars.loyalty.service.remembering import load_members
+from regulars.loyalty.service.remembering import load_members, read_properties
 from regulars.loyalty.store import driving as store
 from regulars.platform.db import ReadTransaction
 from regulars.platform.sqlfile import load_queries
@@ -112,7 +111,9 @@ async def try_programme(
             member_id, joined_at = people[number]
             facts = members.get(member_id, MemberFacts(member_id))
             marks = [
-                Mark(seq, read_event(name, msgspec.json.decode(properties), at, items), facts)
+                Mark(
+                    seq, read_event(name, read_properties(properties, with_lines=edition.asks_lines), at, items), facts
+                )
                 for _, seq, name, at, properties in rows
             ]
             trial.events.update(canonical_name(mark.facts.name) for mark in marks)

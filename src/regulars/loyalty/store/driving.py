@@ -154,6 +154,16 @@ async def count_due(tx: ReadTransaction, brand_id: BrandId, now: datetime) -> di
     return {row[0]: row[1] for row in await tx.rows(SQL["count_due"], {"brand_id": brand_id, "now": now})}
 
 
+async def mark_gone_due(tx: WriteTransaction, now: datetime) -> int:
+    """Members who were merged or erased, of all brands: who they are now is to be gone through."""
+    return await tx.execute(SQL["mark_gone_due"], {"now": now})
+
+
+async def delete_members(tx: WriteTransaction, brand_id: BrandId, member_ids: Sequence[MemberId]) -> None:
+    """What was said of them by any programme."""
+    await tx.execute(SQL["delete_members"], {"brand_id": brand_id, "member_ids": list(member_ids)})
+
+
 async def delete_orphans(tx: WriteTransaction) -> int:
     """Marks of members who were erased."""
     return await tx.execute(SQL["delete_orphans"])

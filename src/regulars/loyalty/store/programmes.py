@@ -37,6 +37,11 @@ async def list_programmes(tx: ReadTransaction, brand_id: BrandId, *, after: str,
     return await tx.rows(SQL["list_programmes"], {"brand_id": brand_id, "after": after, "limit": limit})
 
 
+async def list_version_numbers(tx: ReadTransaction, brand_id: BrandId) -> list[TupleRow]:
+    """name, newest version."""
+    return await tx.rows(SQL["list_version_numbers"], {"brand_id": brand_id})
+
+
 async def list_versions(tx: ReadTransaction, brand_id: BrandId) -> list[TupleRow]:
     """name, version, from_at, from_seq, written as text; by name and version."""
     return await tx.rows(SQL["list_versions"], {"brand_id": brand_id})

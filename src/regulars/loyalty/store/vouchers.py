@@ -24,12 +24,6 @@ class PoolRow(NamedTuple):
     codes_read: int
 
 
-async def list_family(tx: ReadTransaction, brand_id: BrandId, member_id: MemberId) -> list[MemberId]:
-    """The member in force and everybody who was merged into it."""
-    rows = await tx.rows(SQL["list_family"], {"brand_id": brand_id, "member_id": member_id})
-    return [row[0] for row in rows]
-
-
 async def list_identifiers(
     tx: ReadTransaction, brand_id: BrandId, member_id: MemberId
 ) -> list[tuple[str, str, bytes | None]]:

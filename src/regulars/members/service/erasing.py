@@ -26,7 +26,7 @@ async def erase_member(tx: WriteTransaction, brand: Brand, member: str, *, now: 
     """
     await lock_brand(tx, brand)
     member_id = await get_active(tx, brand, member)
-    family = await merges.list_merged_into(tx, brand.brand_id, member_id)
+    family = (await merges.list_merged_into(tx, brand.brand_id, [member_id]))[member_id]
     rows = await identities.list_identities(tx, brand.brand_id, [member_id])
     held = [Identity(kind, value_of(kind, lookup, sealed, brand.vault)) for _, kind, lookup, sealed, _ in rows]
     digests = [erasure_digest(identity, brand.vault) for identity in held]

@@ -85,7 +85,7 @@ async def unmerge(tx: WriteTransaction, brand: Brand, merge_id: MergeId, *, now:
     holder = await _member_in_force(tx, brand, kept)
     await merges.undo_merge(tx, brand.brand_id, merge_id, now)
     await merges.mark_active(tx, brand.brand_id, merged)
-    family = await merges.list_merged_into(tx, brand.brand_id, merged)
+    family = (await merges.list_merged_into(tx, brand.brand_id, [merged]))[merged]
     await merges.give_back_origins(tx, brand.brand_id, family, from_member_id=holder, to_member_id=merged)
     await merges.give_back_consents(tx, brand.brand_id, family, to_member_id=merged)
     await recombine(tx, brand, [kept])

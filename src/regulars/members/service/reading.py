@@ -46,7 +46,15 @@ async def list_in_force(
 
 async def list_family(tx: ReadTransaction, brand: Brand, text: str) -> list[MemberId]:
     """The member in force under a public id, and everybody who was merged into it. Raises: MemberUnknown."""
-    return await merges.list_merged_into(tx, brand.brand_id, await get_active(tx, brand, text))
+    member_id = await get_active(tx, brand, text)
+    return (await list_families(tx, brand.brand_id, [member_id]))[member_id]
+
+
+async def list_families(
+    tx: ReadTransaction, brand_id: BrandId, member_ids: Sequence[MemberId]
+) -> dict[MemberId, list[MemberId]]:
+    """Each of these members in force, and everybody who was merged into it, by id."""
+    return await merges.list_merged_into(tx, brand_id, member_ids)
 
 
 async def get_member(tx: ReadTransaction, brand: Brand, text: str, *, now: datetime) -> dict[str, Any]:

@@ -100,10 +100,16 @@ async def lock_families(tx: WriteTransaction, brand_id: BrandId, member_ids: Seq
     await tx.execute(SQL["lock_families"], {"brand_id": brand_id, "member_ids": list(member_ids)})
 
 
-async def list_merged_into(tx: ReadTransaction, brand_id: BrandId, member_id: MemberId) -> list[MemberId]:
-    """The member and all that were merged into it."""
-    rows = await tx.rows(SQL["list_merged_into"], {"brand_id": brand_id, "member_id": member_id})
-    return [row[0] for row in rows]
+async def list_merged_into(
+    tx: ReadTransaction, brand_id: BrandId, member_ids: Sequence[MemberId]
+) -> dict[MemberId, list[MemberId]]:
+    """Each member and all that were merged into it, by id."""
+    found: dict[MemberId, list[MemberId]] = {member_id: [] for member_id in member_ids}
+    for kept_id, member_id in await tx.rows(
+        SQL["list_merged_into"], {"brand_id": brand_id, "member_ids": list(member_ids)}
+    ):
+        found[kept_id].append(member_id)
+    return found
 
 
 async def mark_erased(tx: WriteTransaction, brand_id: BrandId, member_ids: Sequence[MemberId]) -> None:
