@@ -60,7 +60,7 @@ def test_the_demos_liability_is_all_that_is_outstanding(demo: dict[str, Any]) ->
     assert len(rows) >= 3 and all(row["month"] is None or row["month"] >= "2026-11" for row in rows)
     words = [sys.executable, "-m", "regulars", "ledger", "liability", "--json", "--home", str(demo["home"])]
     done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
-    assert [row for row in json.loads(done.stdout)["rows"] if row["asset"] == "points"] == rows
+    assert [row for row in json.loads(done.stdout)["liability"] if row["asset"] == "points"] == rows
 
 
 @MOVES

@@ -76,6 +76,7 @@ def run_steps(steps: list[Step], folder: Path, serving: Serving) -> list[str]:
     write_command(programs / "python3", sys.executable)
     write_command(folder / "regulars", sys.executable, "-m", "regulars")
     (folder / "shop").symlink_to(serving.home)
+    (folder / "examples").symlink_to(ROOT / "examples")
     mark = "--- next step ---"
     script = f"set -eu\nPATH={shlex.quote(str(programs))}:$PATH\n" + f"\necho '{mark}'\n".join(s.text for s in steps)
     done = subprocess.run(

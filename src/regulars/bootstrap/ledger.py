@@ -1,31 +1,29 @@
 """`regulars ledger`: check the books, show an account, say what is outstanding, write everything down for other programs."""
 
-import asyncio
-import json as json_module
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
-from regulars.bootstrap.deployment import Deployment, get_brand
+from regulars.bootstrap.asking import ask_brand, print_told
+from regulars.bootstrap.deployment import Deployment
 from regulars.bootstrap.holders import MemberHolders
 from regulars.ledger import service
 from regulars.ledger.errors import ExportUnwritable
 from regulars.ledger.exporting import JOURNALS
 from regulars.ledger.model import AMOUNT_MAX
-from regulars.platform.db import Database, ReadTransaction
+from regulars.platform.db import ReadTransaction
 from regulars.platform.tenancy import Brand
 
 ExportFormat = Literal["hledger", "beancount"]
 LINES_SHOWN_MAX: Final = 1_000
-Told = TypeVar("Told")
 
 
 def run_check(deployment: Deployment, brand: str, *, json: bool) -> int:
     """Print what is wrong with the books; 1 where something is. Raises: BrandUnknown."""
-    told = _ask(deployment, brand, service.list_findings)
+    told = ask_brand(deployment, brand, service.list_findings)
     lines = [f"{one['finding']}: {one['what']}: {one['detail']}" for one in told["findings"]]
-    _print(told, lines or ["the books are right"], json=json)
+    print_told(told, lines or ["the books are right"], json=json)
     return 0 if told["ok"] else 1
 
 
@@ -35,8 +33,8 @@ def run_balance(deployment: Deployment, brand: str, account: str, *, json: bool)
     async def ask(tx: ReadTransaction, found: Brand) -> dict[str, Any]:
         return await service.get_account(tx, found, MemberHolders(), account, now=deployment.clock())
 
-    told = _ask(deployment, brand, ask)
-    _print(told, [f"{name}: {value}" for name, value in told.items() if value is not None], json=json)
+    told = ask_brand(deployment, brand, ask)
+    print_told(told, [f"{name}: {value}" for name, value in told.items() if value is not None], json=json)
 
 
 def run_statement(deployment: Deployment, brand: str, account: str, *, json: bool) -> None:
@@ -49,8 +47,8 @@ def run_statement(deployment: Deployment, brand: str, account: str, *, json: boo
         )
         return [row for _, row in rows]
 
-    entries = _ask(deployment, brand, ask)
-    _print({"entries": entries}, list(_tell_entries(entries)) or ["nothing was posted to it"], json=json)
+    entries = ask_brand(deployment, brand, ask)
+    print_told({"entries": entries}, list(_tell_entries(entries)) or ["nothing was posted to it"], json=json)
 
 
 def _tell_entries(entries: list[dict[str, Any]]) -> Iterator[str]:
@@ -67,13 +65,13 @@ def _tell_entries(entries: list[dict[str, Any]]) -> Iterator[str]:
 
 def run_liability(deployment: Deployment, brand: str, *, json: bool) -> None:
     """Raises: BrandUnknown."""
-    rows = _ask(deployment, brand, service.list_liability)
+    rows = ask_brand(deployment, brand, service.list_liability)
     lines = [
         f"{row['asset']}, {row['month'] or 'no expiry'}, {row['funder'] or 'our own'}:"
         f" {row['outstanding']} of {row['accounts']:,} accounts"
         for row in rows
     ]
-    _print({"liability": rows}, lines or ["nothing is outstanding"], json=json)
+    print_told({"liability": rows}, lines or ["nothing is outstanding"], json=json)
 
 
 def run_export(deployment: Deployment, brand: str, file: Path, form: ExportFormat) -> None:
@@ -89,25 +87,7 @@ def run_export(deployment: Deployment, brand: str, file: Path, form: ExportForma
         return count
 
     try:
-        count = _ask(deployment, brand, ask)
+        count = ask_brand(deployment, brand, ask)
     except OSError as error:
         raise ExportUnwritable(f"{file} cannot be written: {error.strerror or error}") from error
     print(f"{count:,} transfers in {file}", file=sys.stderr)
-
-
-def _ask(deployment: Deployment, brand: str, question: Callable[[ReadTransaction, Brand], Awaitable[Told]]) -> Told:
-    async def run() -> Told:
-        database = Database(deployment.dsn, connections_max=2)
-        await database.open()
-        try:
-            found = await get_brand(deployment, database, brand)
-            async with database.read() as tx:
-                return await question(tx, found)
-        finally:
-            await database.close()
-
-    return asyncio.run(run())
-
-
-def _print(told: dict[str, Any], lines: list[str], *, json: bool) -> None:
-    print(json_module.dumps(told, ensure_ascii=False) if json else "\n".join(lines))

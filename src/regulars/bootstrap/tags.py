@@ -1,34 +1,29 @@
 """`regulars tags explain`: why a member has its tags."""
 
-import asyncio
-import json as json_module
 from typing import Any
 
 from regulars.audiences.service.telling import explain_tags
-from regulars.bootstrap.deployment import Deployment, get_brand
+from regulars.bootstrap.asking import ask_brand, print_told
+from regulars.bootstrap.deployment import Deployment
 from regulars.bootstrap.history import build_history_place
 from regulars.history.service.reading import HistoryReader
-from regulars.platform.db import Database
+from regulars.platform.db import ReadTransaction
 from regulars.platform.settings import Settings
+from regulars.platform.tenancy import Brand
 
 
 def run_explain(deployment: Deployment, settings: Settings, brand: str, member: str, *, json: bool) -> None:
     """Print it. Raises: BrandUnknown, MemberUnknown."""
-    told = asyncio.run(_explain(deployment, settings, brand, member))
-    print(json_module.dumps(told, ensure_ascii=False) if json else _as_text(told))
-
-
-async def _explain(deployment: Deployment, settings: Settings, brand_name: str, member: str) -> dict[str, Any]:
-    database = Database(deployment.dsn, connections_max=2)
-    await database.open()
     history = HistoryReader(build_history_place(settings))
+
+    async def explain(tx: ReadTransaction, found: Brand) -> dict[str, Any]:
+        return await explain_tags(tx, history, found, member, now=deployment.clock())
+
     try:
-        brand = await get_brand(deployment, database, brand_name)
-        async with database.read() as tx:
-            return await explain_tags(tx, history, brand, member, now=deployment.clock())
+        told = ask_brand(deployment, brand, explain)
     finally:
         history.close()
-        await database.close()
+    print_told(told, [] if json else [_as_text(told)], json=json)
 
 
 def _as_text(told: dict[str, Any]) -> str:

@@ -4,7 +4,6 @@ What the ledger holds must be what a dry run over the history says; else the dem
 demo's own doing: every tenth household does, where it has the points. Nothing else is made up.
 """
 
-import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,17 +11,19 @@ from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import quote
 
+from regulars.bootstrap.asking import ask_brand
 from regulars.bootstrap.demo.client import Client
 from regulars.bootstrap.demo.errors import ServeFailed, TotalsDiffer
 from regulars.bootstrap.demo.reaching import read_held
-from regulars.bootstrap.deployment import Deployment, get_brand
+from regulars.bootstrap.deployment import Deployment
 from regulars.bootstrap.history import build_history_place
 from regulars.history.service.reading import HistoryReader
 from regulars.ledger.service import list_findings, list_liability, list_totals
 from regulars.loyalty.reading import ProgrammeFile, read_programme_file
 from regulars.loyalty.service.trying import try_programme
-from regulars.platform.db import Database
+from regulars.platform.db import ReadTransaction
 from regulars.platform.settings import Settings
+from regulars.platform.tenancy import Brand
 
 ASSET: Final = "points"
 DRIVEN_SECONDS_MAX: Final = 600
@@ -91,7 +92,7 @@ def reward_members(client: Client, deployment: Deployment, settings: Settings, *
         if household_id % TAKING_SHARE == 0
     ]
     taken = sum(_take(client, programme, member_id) for member_id in takers) if takes else 0
-    books = asyncio.run(_read_books(deployment, settings, programme))
+    books = _read_books(deployment, settings, programme)
     issued, said = books.sum("earn", "-earn"), int(books.trial["awarded"][ASSET])
     if issued != said:
         raise TotalsDiffer(f"{issued:,} points were issued, and a dry run over the history says {said:,}")
@@ -118,22 +119,21 @@ def _take(client: Client, programme: ProgrammeFile, member_id: str) -> bool:
     return status == 200
 
 
-async def _read_books(deployment: Deployment, settings: Settings, programme: ProgrammeFile) -> Books:
-    database = Database(deployment.dsn, connections_max=2)
-    await database.open()
+def _read_books(deployment: Deployment, settings: Settings, programme: ProgrammeFile) -> Books:
     history = HistoryReader(build_history_place(settings))
+
+    async def read(tx: ReadTransaction, brand: Brand) -> Books:
+        return Books(
+            await list_totals(tx, brand),
+            [row for row in await list_liability(tx, brand) if row["asset"] == ASSET],
+            await list_findings(tx, brand),
+            await try_programme(tx, history, brand, programme.programme, now=deployment.clock()),
+        )
+
     try:
-        brand = await get_brand(deployment, database, "default")
-        async with database.read() as tx:
-            return Books(
-                await list_totals(tx, brand),
-                [row for row in await list_liability(tx, brand) if row["asset"] == ASSET],
-                await list_findings(tx, brand),
-                await try_programme(tx, history, brand, programme.programme, now=deployment.clock()),
-            )
+        return ask_brand(deployment, "default", read)
     finally:
         history.close()
-        await database.close()
 
 
 def _find_statement(client: Client, takers: list[str]) -> dict[str, Any] | None:
